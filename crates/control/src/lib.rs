@@ -1,0 +1,1 @@
+//! What an operator can do, as values plus one executor.

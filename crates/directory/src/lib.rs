@@ -1,0 +1,1 @@
+//! Who is local: accounts and aliases in SQLite.

@@ -1,0 +1,1 @@
+//! What happened, as data: sessions, dialogues, verdicts, attempts.

@@ -1,0 +1,23 @@
+//! Every size a noun may have, with its unit and its source. Sizes of lines and sessions are the engine's.
+
+/// Octets of a local part. RFC 5321 §4.5.3.1.1 asks for at least 64; the return paths of mailing lists
+/// (VERP, BATV) are longer, so only the path around it bounds it.
+pub const LOCAL_PART_OCTETS_MAX: usize = 254;
+
+/// Octets of a domain name, in its ASCII form (RFC 5321 §4.5.3.1.2).
+pub const DOMAIN_OCTETS_MAX: usize = 255;
+
+/// Octets of one label of a domain name, in its ASCII form (RFC 1035 §2.3.4).
+pub const LABEL_OCTETS_MAX: usize = 63;
+
+/// Octets of a path, with its angle brackets (RFC 5321 §4.5.3.1.3).
+pub const PATH_OCTETS_MAX: usize = 256;
+
+/// Octets of the name a client gives in HELO or EHLO.
+pub const HELO_OCTETS_MAX: usize = 255;
+
+/// Octets of one [`Text`](crate::Text). Longer peer text is cut and marked with an ellipsis.
+pub const TEXT_OCTETS_MAX: usize = 1000;
+
+/// Lines of one [`Reply`](crate::Reply). RFC 5321 sets none; EHLO replies of large servers have about 20.
+pub const REPLY_LINES_MAX: usize = 100;

@@ -1,0 +1,1 @@
+//! The agents: listen, reception, intake, local delivery.

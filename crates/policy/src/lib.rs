@@ -1,0 +1,3 @@
+//! Decides: facts in, verdict out.
+
+pub mod port;

@@ -1,0 +1,1 @@
+//! The durable spool: content, fate per recipient, schedule.

@@ -1,0 +1,1 @@
+//! The SMTP and LMTP protocol engine, server and client, sans-IO.
