@@ -26,7 +26,9 @@ pub enum AddressError {
 impl fmt::Display for AddressError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NoLocalPart => f.write_str("an address is local-part@domain, and the local part is missing"),
+            Self::NoLocalPart => {
+                f.write_str("an address is local-part@domain, and the local part is missing")
+            }
             Self::NoDomain => f.write_str("an address is local-part@domain, and the domain is missing"),
             Self::BadLocalPart => f.write_str("the part before the @ is not well formed"),
             Self::TooLong => f.write_str("the address is too long"),
@@ -227,8 +229,28 @@ mod tests {
     #[test]
     fn what_is_not_exactly_one_address_is_refused() {
         for bad in [
-            "", "@", "a", "a@", "@b", "a@@b", "a@b@c", "a b@c", ".a@b", "a.@b", "a..b@c", "\"a@b", "\"a\"b@c",
-            "a@b c", "a@b>", "<a@b>", "a@b,c@d", "a\r@b", "\"a\nb\"@c", "\"a\0\"@c", "=?utf-8?q?a?=@b@c", "\"\"@b",
+            "",
+            "@",
+            "a",
+            "a@",
+            "@b",
+            "a@@b",
+            "a@b@c",
+            "a b@c",
+            ".a@b",
+            "a.@b",
+            "a..b@c",
+            "\"a@b",
+            "\"a\"b@c",
+            "a@b c",
+            "a@b>",
+            "<a@b>",
+            "a@b,c@d",
+            "a\r@b",
+            "\"a\nb\"@c",
+            "\"a\0\"@c",
+            "=?utf-8?q?a?=@b@c",
+            "\"\"@b",
         ] {
             assert!(bad.parse::<Mailbox>().is_err(), "{bad:?}");
         }

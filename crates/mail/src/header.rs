@@ -94,7 +94,8 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const SECTION: &[u8] = b"Received: from a\r\n\tby b\r\nno colon here\r\nSubject : folded\r\n  twice \r\n\r\nBody: no\r\n";
+    const SECTION: &[u8] =
+        b"Received: from a\r\n\tby b\r\nno colon here\r\nSubject : folded\r\n  twice \r\n\r\nBody: no\r\n";
 
     #[test]
     fn fields_are_slices_with_their_folds() {

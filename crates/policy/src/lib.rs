@@ -1,3 +1,22 @@
-//! Decides: facts in, verdict out.
+//! Decides: facts in, verdict out. Synchronous, without sockets, files or waiting.
+//!
+//! | module | decides |
+//! |---|---|
+//! | [`local`] | which domains are ours, and how their addresses are spelled |
+//! | [`admit`] | whether a client, a sender, a recipient, a message is taken |
+//! | [`expand`] | who stands behind an address of ours |
+//! | [`route`] | where a recipient's message goes next |
+//! | [`port`] | what policy may be told by others |
+//!
+//! A verdict always has a reason. A fact that is missing is named ([`admit::Need`]) and fetched by the
+//! agents; policy never waits for one.
 
+pub mod admit;
+pub mod expand;
+pub mod limits;
+pub mod local;
 pub mod port;
+pub mod route;
+pub mod verdict;
+
+pub use verdict::{Decision, Verdict};

@@ -1,0 +1,14 @@
+//! Bounds of decisions, with units.
+
+/// Destinations that one forward-path may expand to; a larger alias is refused.
+pub const DESTINATIONS_MAX: usize = 1000;
+
+/// Addresses looked up while one forward-path is expanded.
+pub const LOOK_UPS_MAX: usize = 4000;
+
+/// Received fields of a message that is still taken (RFC 5321 §6.3 asks for at least 100 as a limit that
+/// catches loops; 50 is what a path through real hosts never reaches).
+pub const HOPS_DEFAULT: u32 = 50;
+
+/// Sessions of one peer at a time.
+pub const SESSIONS_PER_PEER_DEFAULT: u32 = 100;
