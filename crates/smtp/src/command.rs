@@ -1,6 +1,6 @@
 //! Commands: a line in, one command or one reason out (RFC 5321 §4.1.1, RFC 2033 §4.1).
 //!
-//! Strict in what is understood, lenient in how it is spelled: see [`spelling`]. Printing gives the spelling
+//! Strict in what is understood, lenient in how it is spelled: see `command/spelling.rs`. Printing gives the spelling
 //! of the standard; parsing what was printed gives the same command.
 
 mod spelling;
@@ -141,10 +141,10 @@ fn something(argument: &[u8], usage: &'static str) -> Result<Text, CommandError>
 }
 
 fn mail(argument: &[u8]) -> Result<MailFrom, CommandError> {
-    let argument = keyword(argument, b"FROM:").ok_or(CommandError::Usage("MAIL FROM:<you@client.example>"))?;
+    let argument =
+        keyword(argument, b"FROM:").ok_or(CommandError::Usage("MAIL FROM:<you@client.example>"))?;
     let (path, parameters) = spelling::path(argument).map_err(CommandError::ReversePath)?;
-    let reverse_path =
-        path.parse().map_err(|error| CommandError::ReversePath(PathError::Address(error)))?;
+    let reverse_path = path.parse().map_err(|error| CommandError::ReversePath(PathError::Address(error)))?;
     let mut mail = MailFrom { reverse_path, size: None, body: None };
     for parameter in parameters {
         let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));

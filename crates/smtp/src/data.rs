@@ -92,7 +92,11 @@ impl Decoder {
 
     /// What stands between `start` and `end`: content, or nothing when it is spoiled.
     fn hand_over<'i>(&self, input: &'i [u8], start: usize, end: usize) -> (usize, Piece<'i>) {
-        if self.spoiled || start == end { (end, Piece::NeedInput) } else { (end, Piece::Octets(&input[start..end])) }
+        if self.spoiled || start == end {
+            (end, Piece::NeedInput)
+        } else {
+            (end, Piece::Octets(&input[start..end]))
+        }
     }
 
     fn line_start(&self, line: &[u8]) -> Start {

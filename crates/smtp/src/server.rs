@@ -8,7 +8,7 @@
 //! The session asks, and decides nothing but what the protocol decides: order, syntax, sizes. Each state
 //! holds what is known in it; a transaction is one value inside a state and ends with it. What later
 //! extensions add is a state of its own beside these: a TLS handshake and a SASL exchange between commands,
-//! BDAT chunks beside [`State::Content`].
+//! BDAT chunks beside content after DATA.
 
 mod commands;
 mod content;
@@ -118,6 +118,8 @@ enum Phase {
     Stranger,
     /// Between transactions.
     Greeted,
+    /// Behind a refused MAIL: RCPT and DATA that were pipelined with it are no errors of the client's.
+    MailRefused,
     /// Behind an accepted MAIL.
     Open(Transaction),
 }
@@ -247,9 +249,12 @@ impl<R> Session<R> {
     }
 
     fn end_if_last_call(&mut self, out: &mut Out<'_>) {
-        let idle = matches!(self.state, State::Fresh | State::Command(Phase::Stranger | Phase::Greeted));
+        let idle = matches!(
+            self.state,
+            State::Fresh | State::Command(Phase::Stranger | Phase::Greeted | Phase::MailRefused)
+        );
         let over = matches!(&self.state, State::Over(next)
-            if matches!(**next, State::Command(Phase::Stranger | Phase::Greeted)));
+            if matches!(**next, State::Command(Phase::Stranger | Phase::Greeted | Phase::MailRefused)));
         if self.last_call && (idle || over) {
             self.hang_up(&words::stopping(&self.setup.hostname), out);
         }

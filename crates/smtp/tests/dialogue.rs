@@ -65,11 +65,13 @@ fn unescape(text: &str) -> Vec<u8> {
     let mut octets = Vec::new();
     let mut rest = text;
     while let Some(c) = rest.chars().next() {
-        if let Some((count, what)) = rest.strip_prefix('{').and_then(|r| r.split_once('}')).and_then(|(r, after)| {
-            let (count, what) = r.split_once(':')?;
-            rest = after;
-            Some((count.parse::<usize>().ok()?, what))
-        }) {
+        if let Some((count, what)) =
+            rest.strip_prefix('{').and_then(|r| r.split_once('}')).and_then(|(r, after)| {
+                let (count, what) = r.split_once(':')?;
+                rest = after;
+                Some((count.parse::<usize>().ok()?, what))
+            })
+        {
             octets.extend(unescape(what).repeat(count));
             continue;
         }
@@ -140,13 +142,9 @@ impl Driven {
                 Event::Content(octets) => self.content.extend_from_slice(octets),
                 Event::TransactionOver => self.content.clear(),
                 Event::Closed => self.closed = true,
-                Event::Ask(question) => Self::answer(
-                    &mut self.session,
-                    question,
-                    &mut self.content,
-                    &mut self.filed,
-                    &mut out,
-                ),
+                Event::Ask(question) => {
+                    Self::answer(&mut self.session, question, &mut self.content, &mut self.filed, &mut out)
+                }
             }
             self.input.drain(..step.consumed);
         }
@@ -251,7 +249,8 @@ fn play(name: &str, transcript: &Transcript, octet_by_octet: bool) {
                 driven.run();
             }
             Turn::Server(expected) => {
-                let reply = driven.reply().unwrap_or_else(|| panic!("{name}: no reply where {expected:?} is due"));
+                let reply =
+                    driven.reply().unwrap_or_else(|| panic!("{name}: no reply where {expected:?} is due"));
                 assert!(
                     expected.iter().any(|start| reply.starts_with(start.as_str())),
                     "{name}: {reply:?} where {expected:?} is due"

@@ -26,7 +26,9 @@ pub(super) fn path(argument: &[u8]) -> Result<(&str, impl Iterator<Item = &str>)
             }
             bracketed(rest)?
         }
-        None if argument.is_empty() || argument.contains(['>', ' ', '\t']) => return Err(PathError::Ambiguous),
+        None if argument.is_empty() || argument.contains(['>', ' ', '\t']) => {
+            return Err(PathError::Ambiguous);
+        }
         None => (argument, ""),
     };
     if !rest.is_empty() && !rest.starts_with([' ', '\t']) {

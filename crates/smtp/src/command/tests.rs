@@ -61,7 +61,9 @@ fn parameters_are_known_given_once_and_well_formed() {
     let mail = |parameters: &str| parse(format!("mail from:<a@b> {parameters}").as_bytes());
     let Ok(Command::Mail(both)) = mail("size=1000 body=8bitmime") else { panic!() };
     assert_eq!((both.size, both.body), (Some(1000), Some(Body::EightBitMime)));
-    for bad in ["SIZE=1 SIZE=1", "SIZE=", "SIZE", "SIZE=-1", "SIZE=+1", "SIZE=99999999999999999999", "BODY=BINARY"] {
+    for bad in
+        ["SIZE=1 SIZE=1", "SIZE=", "SIZE", "SIZE=-1", "SIZE=+1", "SIZE=99999999999999999999", "BODY=BINARY"]
+    {
         assert!(matches!(mail(bad), Err(CommandError::BadParameter(_))), "{bad}");
     }
     assert_eq!(mail("RET=FULL"), Err(CommandError::UnknownParameter("RET".into())));
@@ -85,17 +87,21 @@ fn verbs_of_others_are_told_apart_from_noise() {
 }
 
 fn any_path() -> impl Strategy<Value = String> {
-    prop_oneof!["[a-z0-9.+]{1,12}@[a-z]{1,8}\\.example", "\"[ -!#-\\[\\]-~]{1,10}\"@\\[192\\.0\\.2\\.[1-9]\\]"]
-        .prop_filter("an address", |text| text.parse::<ForwardPath>().is_ok())
+    prop_oneof![
+        "[a-z0-9.+]{1,12}@[a-z]{1,8}\\.example",
+        "\"[ -!#-\\[\\]-~]{1,10}\"@\\[192\\.0\\.2\\.[1-9]\\]"
+    ]
+    .prop_filter("an address", |text| text.parse::<ForwardPath>().is_ok())
 }
 
 fn any_command() -> impl Strategy<Value = Command> {
     let name = "[a-zA-Z0-9.-]{1,20}".prop_map(|name| name.parse::<HeloName>().unwrap());
     let text = "[a-zA-Z0-9@.]{1,20}".prop_map(|text| Text::clean(&text));
     let body = prop_oneof![Just(None), Just(Some(Body::SevenBit)), Just(Some(Body::EightBitMime))];
-    let mail = (proptest::option::of(any_path()), any::<Option<u64>>(), body).prop_map(|(path, size, body)| {
-        Command::Mail(MailFrom { reverse_path: path.unwrap_or_default().parse().unwrap(), size, body })
-    });
+    let mail =
+        (proptest::option::of(any_path()), any::<Option<u64>>(), body).prop_map(|(path, size, body)| {
+            Command::Mail(MailFrom { reverse_path: path.unwrap_or_default().parse().unwrap(), size, body })
+        });
     prop_oneof![
         name.clone().prop_map(Command::Helo),
         name.clone().prop_map(Command::Ehlo),

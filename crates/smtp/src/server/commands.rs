@@ -1,7 +1,9 @@
 //! Order: which command is good in which phase, and what its answer leads to (RFC 5321 §4.1.4).
 
 use super::question::{Answer, Answered};
-use super::{Asked, Dialect, Event, Gate, Incoming, Pending, Phase, Question, Session, State, Transaction, words};
+use super::{
+    Asked, Dialect, Event, Gate, Incoming, Pending, Phase, Question, Session, State, Transaction, words,
+};
 use crate::command::{self, Command, CommandError, MailFrom};
 use crate::dialogue::Out;
 use crate::extension::Extension;
@@ -19,12 +21,8 @@ impl<R> Session<R> {
             Ok(Command::Rcpt(path)) => self.rcpt(phase, path, out),
             Ok(Command::Data) => self.data(phase, out),
             Ok(Command::Rset) => self.reset(phase, out),
-            Ok(Command::Vrfy(what)) => {
-                self.ask(Pending::LookUp(phase), Question::Verify(Asked::new(), what))
-            }
-            Ok(Command::Expn(what)) => {
-                self.ask(Pending::LookUp(phase), Question::Expand(Asked::new(), what))
-            }
+            Ok(Command::Vrfy(what)) => self.ask(Pending::LookUp(phase), Question::Verify(Asked::new(), what)),
+            Ok(Command::Expn(what)) => self.ask(Pending::LookUp(phase), Question::Expand(Asked::new(), what)),
             Ok(Command::Noop) => {
                 self.say(&words::noop(), out);
                 None
@@ -43,6 +41,11 @@ impl<R> Session<R> {
                 None
             }
             Err(error) => {
+                if matches!(phase, Phase::Greeted)
+                    && line.get(..4).is_some_and(|verb| verb.eq_ignore_ascii_case(b"MAIL"))
+                {
+                    self.state = State::Command(Phase::MailRefused);
+                }
                 self.error(&words::command_error(&error, self.setup.dialect), out);
                 None
             }
@@ -80,8 +83,8 @@ impl<R> Session<R> {
                 self.state = State::HelloNext(Box::new(greeting));
                 Some(Event::TransactionOver)
             }
-            Phase::Stranger | Phase::Greeted => {
-                let greeted = matches!(phase, Phase::Greeted);
+            Phase::Stranger | Phase::Greeted | Phase::MailRefused => {
+                let greeted = !matches!(phase, Phase::Stranger);
                 self.ask(Pending::Hello(protocol, greeted), Question::Hello(Asked::new(), greeting))
             }
         }
@@ -91,17 +94,22 @@ impl<R> Session<R> {
         match phase {
             Phase::Stranger => self.error(&words::hello_first(self.setup.dialect), out),
             Phase::Open(_) => self.error(&words::nested_mail(), out),
-            Phase::Greeted if mail.size.is_some_and(|size| size > self.setup.content_octets_max) => {
+            Phase::Greeted | Phase::MailRefused
+                if mail.size.is_some_and(|size| size > self.setup.content_octets_max) =>
+            {
                 self.say(words::content_too_large(self.setup.content_octets_max).reply(), out);
+                self.state = State::Command(Phase::MailRefused);
             }
-            Phase::Greeted => return self.ask(Pending::Mail, Question::Mail(Asked::new(), mail)),
+            Phase::Greeted | Phase::MailRefused => {
+                return self.ask(Pending::Mail, Question::Mail(Asked::new(), mail));
+            }
         }
         None
     }
 
     fn rcpt<'i>(&mut self, phase: Phase, path: ForwardPath, out: &mut Out<'_>) -> Option<Event<'i>> {
         let Phase::Open(mut transaction) = phase else {
-            self.error(&words::mail_first("RCPT"), out);
+            self.no_mail("RCPT", phase, out);
             return None;
         };
         if transaction.accepted < self.setup.recipients_max {
@@ -127,8 +135,8 @@ impl<R> Session<R> {
                 self.say(&words::no_recipients(), out);
                 None
             }
-            Phase::Stranger | Phase::Greeted => {
-                self.error(&words::mail_first("DATA"), out);
+            Phase::Stranger | Phase::Greeted | Phase::MailRefused => {
+                self.no_mail("DATA", phase, out);
                 None
             }
         }
@@ -141,7 +149,19 @@ impl<R> Session<R> {
                 self.state = State::Command(Phase::Greeted);
                 Some(Event::TransactionOver)
             }
+            Phase::MailRefused => {
+                self.state = State::Command(Phase::Greeted);
+                None
+            }
             Phase::Stranger | Phase::Greeted => None,
+        }
+    }
+
+    fn no_mail(&mut self, verb: &str, phase: Phase, out: &mut Out<'_>) {
+        let reply = words::mail_first(verb);
+        match phase {
+            Phase::MailRefused => self.say(&reply, out),
+            _ => self.error(&reply, out),
         }
     }
 
@@ -165,7 +185,8 @@ impl<R> Session<R> {
                 self.state = match pending {
                     Pending::Connect => State::Ended,
                     Pending::Hello(_, false) => State::Command(Phase::Stranger),
-                    Pending::Hello(_, true) | Pending::Mail => State::Command(Phase::Greeted),
+                    Pending::Hello(_, true) => State::Command(Phase::Greeted),
+                    Pending::Mail => State::Command(Phase::MailRefused),
                     Pending::Rcpt(transaction) | Pending::Open(transaction) => {
                         State::Command(Phase::Open(transaction))
                     }

@@ -67,7 +67,10 @@ pub(super) fn help(topic: Option<&Text>, dialect: Dialect) -> Reply {
     const TOPICS: [(&str, &str); 11] = [
         ("HELO", "HELO client.example - says who you are, without extensions"),
         ("EHLO", "EHLO client.example - says who you are and asks for the extensions"),
-        ("MAIL", "MAIL FROM:<you@client.example> [SIZE=octets] [BODY=8BITMIME] - begins a message; <> for notices"),
+        (
+            "MAIL",
+            "MAIL FROM:<you@client.example> [SIZE=octets] [BODY=8BITMIME] - begins a message; <> for notices",
+        ),
         ("RCPT", "RCPT TO:<friend@local.example> - names a recipient, once for each"),
         ("DATA", "DATA - then the message; it ends with a line that holds a single dot"),
         ("RSET", "RSET - forgets the message that was begun"),

@@ -1,0 +1,131 @@
+//! Commands and answers, as they cross the control socket: one JSON object each.
+
+use postrider_journal::Story;
+use postrider_mail::{QueueId, Text};
+use postrider_queue::{Filter, Listing, PauseView, RouteKey, Stats, View};
+use serde::{Deserialize, Serialize};
+
+/// What an operator asks for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "command", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Command {
+    /// A page of queued messages, oldest first.
+    List {
+        /// Which.
+        filter: Filter,
+        /// Behind this one.
+        after: Option<QueueId>,
+        /// How many at most.
+        limit: usize,
+    },
+    /// One message, with every recipient.
+    Show {
+        /// Which.
+        id: QueueId,
+    },
+    /// Keep messages and do not try them, until released.
+    Hold {
+        /// Which.
+        filter: Filter,
+        /// Why, for whoever looks later.
+        why: Text,
+    },
+    /// Let held messages go on, due now.
+    Release {
+        /// Which.
+        filter: Filter,
+    },
+    /// Try waiting recipients now.
+    Retry {
+        /// Which.
+        filter: Filter,
+    },
+    /// Remove messages. Nobody is told.
+    Delete {
+        /// Which.
+        filter: Filter,
+    },
+    /// Stop delivering under one key, or at all.
+    Pause {
+        /// The key; all when there is none.
+        key: Option<RouteKey>,
+        /// Why.
+        why: Text,
+    },
+    /// End a pause.
+    Resume {
+        /// The key; the pause of everything when there is none.
+        key: Option<RouteKey>,
+    },
+    /// Is everything as it should be?
+    Health,
+    /// Stories, newest first.
+    Trace {
+        /// `last`, an id, an address, a Message-ID, words.
+        what: Text,
+        /// How many at most.
+        limit: usize,
+    },
+}
+
+/// Who asks, for the record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Who(pub Text);
+
+/// What came of a command.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "answer", rename_all = "snake_case")]
+pub enum Answer {
+    /// To [`Command::List`].
+    Listing(Listing),
+    /// To [`Command::Show`]; `None`: there is no such message (any more).
+    Message {
+        /// The message.
+        message: Option<Box<View>>,
+    },
+    /// To commands that change messages.
+    Changed(Changed),
+    /// To [`Command::Pause`] and [`Command::Resume`]: what is paused now.
+    Pauses(Pauses),
+    /// To [`Command::Health`].
+    Health(Health),
+    /// To [`Command::Trace`].
+    Stories {
+        /// The stories found, newest first.
+        stories: Vec<Story>,
+        /// What could not be read, in sentences.
+        remarks: Vec<Text>,
+    },
+    /// The command was not carried out, or only in part: why.
+    Failed {
+        /// A sentence.
+        why: Text,
+    },
+}
+
+/// The messages a command changed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Changed {
+    /// How many.
+    pub messages: u64,
+    /// The first of them.
+    pub ids: Vec<QueueId>,
+}
+
+/// What is paused.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pauses {
+    /// Each pause.
+    pub pauses: Vec<PauseView>,
+}
+
+/// Whether the server keeps its promises, and the queue in numbers.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Health {
+    /// What is wrong, in sentences; empty when nothing is.
+    pub troubles: Vec<Text>,
+    /// The queue in numbers.
+    pub queue: Stats,
+    /// What is paused.
+    pub pauses: Vec<PauseView>,
+}

@@ -1,0 +1,179 @@
+//! `postrider serve`: the real server, from a configuration file.
+
+use super::logs::Logs;
+use super::{ConfigFile, Failure};
+use crate::config::{self, Config, units};
+use crate::exit::Exit;
+use crate::service::{self, Plan, Reload, Storage, privileges, sockets};
+use clap::Args;
+use postrider_directory::Directory;
+use postrider_mail::Service;
+use postrider_mta::Settings;
+use postrider_policy::admit::Rules;
+use postrider_policy::local::{DomainRules, Domains, Local};
+use postrider_policy::route::{Hop, Rule};
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Run the server
+#[derive(Debug, Args)]
+#[command(
+    long_about = "Run the server described by a configuration file.\n\nSIGTERM lets open transactions end, then stops. SIGHUP reads the \
+                  configuration again without dropping a connection; a broken file leaves the old one in force.",
+    after_help = "Examples:\n  postrider serve --config /etc/postrider.toml\n  postrider serve --config /etc/postrider.toml --log json\n\n\
+                  `postrider check --config F` says what a configuration means before it runs."
+)]
+pub(super) struct Serve {
+    #[command(flatten)]
+    config: ConfigFile,
+    #[command(flatten)]
+    logs: Logs,
+}
+
+impl Serve {
+    pub(super) fn run(&self) -> Result<Exit, Failure> {
+        let config = self.config.load()?;
+        privileges::private_files();
+        let sessions_possible = privileges::sessions_possible();
+        // Bound while we may, used when we are nobody any more.
+        let sockets = bind(&config)?;
+        privileges::drop_to(config.user.as_ref().map(config::UserName::as_str))?;
+        self.logs.start();
+        for warning in config.warnings() {
+            tracing::warn!("{warning}");
+        }
+        let wanted = config.limits.sessions.map_or(sessions_possible, |sessions| sessions.get() as usize);
+        if wanted > sessions_possible {
+            tracing::warn!(
+                wanted,
+                possible = sessions_possible,
+                "fewer sessions than configured: the limit of open files is too low"
+            );
+        }
+        let listening: Vec<String> = sockets
+            .iter()
+            .filter_map(|(socket, _)| socket.local_addr().ok())
+            .map(|at| at.to_string())
+            .collect();
+        make_data_folder(&config)?;
+        let directory = Directory::open(&config.data)
+            .map_err(|error| Failure::unavailable(format!("the directory of users: {error}")))?;
+        let plan = Plan {
+            data: config.data.clone(),
+            sockets,
+            settings: settings(&config),
+            directory: Arc::new(directory),
+            storage: storage(&config),
+            sessions_max: wanted.min(sessions_possible),
+            observer: None,
+            reload: Some(reload(self.config.path(), config)),
+        };
+        service::run(plan, || tracing::info!(listening = listening.join(" "), "ready"))
+    }
+}
+
+/// Sockets from the service manager stand for the configured ones; else those are bound here.
+fn bind(config: &Config) -> Result<Vec<(TcpListener, Service)>, Failure> {
+    let activated = sockets::activated()?;
+    if !activated.is_empty() {
+        return Ok(activated);
+    }
+    config.listeners.iter().map(|listener| Ok((sockets::bind(listener.address)?, listener.service))).collect()
+}
+
+fn make_data_folder(config: &Config) -> Result<(), Failure> {
+    use std::os::unix::fs::DirBuilderExt;
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&config.data).map_err(|error| {
+        Failure::os(format!(
+            "the data folder {} cannot be made: {error}\n  make it for the user the server runs as: install -d -m 700 -o USER {0}",
+            config.data.display()
+        ))
+    })
+}
+
+/// The configuration as the agents know it.
+fn settings(config: &Config) -> Settings {
+    let domains = config.domains.iter().map(|local| {
+        let rules = DomainRules { subaddress: local.subaddress.separator(), verify: local.verify };
+        (local.domain.clone(), rules)
+    });
+    let local = Local {
+        hostname: config.hostname.clone(),
+        domains: Domains::These(domains.collect()),
+        postmaster: config.postmaster.clone(),
+    };
+    let routes = config.routes.iter().map(|route| Rule {
+        domains: Some(route.domains.clone()),
+        hop: match route.to {
+            config::Destination::Local => Hop::Local,
+        },
+    });
+    Settings {
+        hostname: config.hostname.clone(),
+        banner: "Postrider".into(),
+        content_octets_max: config.limits.message_octets,
+        recipients_max: config.limits.recipients,
+        rules: Rules {
+            sessions_per_peer_max: config.limits.sessions_per_peer,
+            hops_max: config.limits.hops,
+            ..Rules::new(local)
+        },
+        // Local domains that no rule names are local.
+        routes: routes.chain([Rule { domains: None, hop: Hop::Local }]).collect(),
+    }
+}
+
+fn storage(config: &Config) -> Storage {
+    let mut queue = postrider_queue::Settings::default();
+    queue.in_flight_octets_max =
+        usize::try_from(config.limits.content_in_flight_octets).unwrap_or(usize::MAX);
+    queue.retry.first = config.retry.first;
+    queue.retry.longest = config.retry.cap;
+    queue.retry.expiry = config.retry.expiry;
+    let journal =
+        postrider_journal::Settings { keep: config.journal.keep, octets_max: config.journal.octets };
+    Storage { queue, journal }
+}
+
+/// Reads the file again; says which of the changes need a restart.
+fn reload(path: PathBuf, mut old: Config) -> Reload {
+    Box::new(move || {
+        let new = Config::load(&path).map_err(|broken| broken.plain())?;
+        let mut restart = Vec::new();
+        let mut differs = |what: &str, differs: bool| {
+            if differs {
+                restart.push(what.to_owned());
+            }
+        };
+        differs("data", new.data != old.data);
+        differs("listen", new.listeners != old.listeners);
+        differs("user", new.user != old.user);
+        differs("[retry]", new.retry != old.retry);
+        differs("[journal]", new.journal != old.journal);
+        differs("[limits] sessions", new.limits.sessions != old.limits.sessions);
+        differs(
+            &format!(
+                "[limits] content_in_flight = {}",
+                units::print_size(new.limits.content_in_flight_octets)
+            ),
+            new.limits.content_in_flight_octets != old.limits.content_in_flight_octets,
+        );
+        let settings = settings(&new);
+        // What needs a restart is said again at the next reload, until it has happened.
+        old = Config {
+            data: old.data.clone(),
+            listeners: old.listeners.clone(),
+            user: old.user.clone(),
+            retry: old.retry,
+            journal: old.journal,
+            limits: config::Limits {
+                sessions: old.limits.sessions,
+                content_in_flight_octets: old.limits.content_in_flight_octets,
+                ..new.limits
+            },
+            ..new
+        };
+        Ok((settings, restart))
+    })
+}

@@ -1,0 +1,303 @@
+//! The grammar of the file: which keys stand where, and how each is read. What values mean to each other
+//! is [`super::sense`]'s; so this keeps every value with its place.
+
+use super::limits::{HOPS, RECIPIENTS, SESSIONS, SESSIONS_PER_PEER};
+use super::problem::{Problem, Span, quoted};
+use super::reader::{Section, Value};
+use super::{Destination, Subaddress, UserName, values};
+use postrider_mail::{Domain, Mailbox, Service};
+use std::borrow::Cow;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+/// The file as read: each value with its place, nothing yet compared with anything.
+#[derive(Debug, Default)]
+pub(super) struct Draft {
+    pub(super) hostname: Option<Spanned<Domain>>,
+    pub(super) data: Option<Spanned<PathBuf>>,
+    pub(super) user: Option<Spanned<UserName>>,
+    pub(super) postmaster: Option<Spanned<Mailbox>>,
+    pub(super) listeners: Vec<DraftListener>,
+    pub(super) domains: Vec<DraftDomain>,
+    /// Whether every local domain could be read: if not, a name that seems unknown may be one of them.
+    pub(super) all_domains_read: bool,
+    pub(super) routes: Vec<DraftRoute>,
+    pub(super) retry: DraftRetry,
+    pub(super) limits: DraftLimits,
+    pub(super) journal: DraftJournal,
+}
+
+#[derive(Debug)]
+pub(super) struct DraftListener {
+    pub(super) address: Spanned<SocketAddr>,
+    pub(super) service: Service,
+}
+
+#[derive(Debug)]
+pub(super) struct DraftDomain {
+    pub(super) domain: Spanned<Domain>,
+    pub(super) subaddress: Option<Subaddress>,
+    pub(super) verify: bool,
+}
+
+#[derive(Debug)]
+pub(super) struct DraftRoute {
+    pub(super) domains: Vec<Spanned<Domain>>,
+    pub(super) to: Destination,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct DraftRetry {
+    pub(super) first: Option<Spanned<Duration>>,
+    pub(super) cap: Option<Spanned<Duration>>,
+    pub(super) expiry: Option<Spanned<Duration>>,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct DraftLimits {
+    pub(super) message_size: Option<Spanned<u64>>,
+    pub(super) recipients: Option<Spanned<u32>>,
+    pub(super) sessions: Option<Spanned<u32>>,
+    pub(super) sessions_per_peer: Option<Spanned<u32>>,
+    pub(super) hops: Option<Spanned<u32>>,
+    pub(super) content_in_flight: Option<Spanned<u64>>,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct DraftJournal {
+    pub(super) keep: Option<Spanned<Duration>>,
+    pub(super) size: Option<Spanned<u64>>,
+}
+
+/// Reads the whole file. What cannot be read is left out and told in `problems`.
+pub(super) fn read(file: &DeTable<'_>, problems: &mut Vec<Problem>) -> Draft {
+    let mut top = Section::top(file);
+    let mut draft = Draft {
+        hostname: top.required("hostname", "hostname = \"mx.example.org\"", values::hostname, problems),
+        data: top.required("data", "data = \"/var/lib/postrider\"", values::folder, problems),
+        user: top.optional("user", values::user, problems),
+        postmaster: top.optional("postmaster", values::mailbox, problems),
+        ..Draft::default()
+    };
+    if let Some((_, list)) = top.raw("listen") {
+        listen(list, &mut draft.listeners, problems);
+    }
+    if let Some((_, list)) = top.raw("listener") {
+        for section in sections(list, "listener", problems) {
+            draft.listeners.extend(listener(section, problems));
+        }
+    }
+    let problems_before = problems.len();
+    if let Some((_, value)) = top.raw("domains") {
+        draft.domains = domains(value, problems);
+    }
+    draft.all_domains_read = problems.len() == problems_before;
+    if let Some((_, list)) = top.raw("route") {
+        for section in sections(list, "route", problems) {
+            draft.routes.extend(route(section, problems));
+        }
+    }
+    if let Some(section) = section(&mut top, "retry", "[retry]", problems) {
+        draft.retry = retry(section, problems);
+    }
+    if let Some(section) = section(&mut top, "limits", "[limits]", problems) {
+        draft.limits = limits(section, problems);
+    }
+    if let Some(section) = section(&mut top, "journal", "[journal]", problems) {
+        draft.journal = journal(section, problems);
+    }
+    if let Some(at) = top.reserved("dns") {
+        problems.push(
+            Problem::at(at, "`dns` does nothing yet: it arrives with remote delivery")
+                .help("leave the section out; nothing this server does now asks the DNS"),
+        );
+    }
+    top.close(problems);
+    // Without any domain, an error elsewhere may be their misspelled section.
+    draft.all_domains_read &= !draft.domains.is_empty() || problems.is_empty();
+    draft
+}
+
+/// `listen = ["0.0.0.0:25", "[::]:25"]`: short for listeners of the service mta.
+fn listen(value: &Value<'_>, listeners: &mut Vec<DraftListener>, problems: &mut Vec<Problem>) {
+    let DeValue::Array(list) = value.get_ref() else {
+        let problem = values::wrong_kind(value, "a list such as [\"0.0.0.0:25\", \"[::]:25\"]");
+        return problems.push(problem.of_key("listen"));
+    };
+    for value in list {
+        match values::socket_address(value) {
+            Ok(address) => {
+                let address = Spanned::new(value.span(), address);
+                listeners.push(DraftListener { address, service: Service::Mta });
+            }
+            Err(problem) => problems.push(problem.of_key("listen")),
+        }
+    }
+}
+
+fn listener(mut section: Section<'_, '_>, problems: &mut Vec<Problem>) -> Option<DraftListener> {
+    let address = section.required("address", "address = \"0.0.0.0:25\"", values::socket_address, problems);
+    let service = section.optional("service", values::service, problems);
+    section.optional("tls", values::tls, problems);
+    section.close(problems);
+    Some(DraftListener { address: address?, service: service.map_or(Service::Mta, Spanned::into_inner) })
+}
+
+/// `[domains."example.org"]`, one section for each local domain.
+fn domains(value: &Value<'_>, problems: &mut Vec<Problem>) -> Vec<DraftDomain> {
+    const WRITE: &str = "[domains.\"example.org\"], a section for each local domain";
+    let table = match values::table(value, WRITE) {
+        Ok(table) => table,
+        Err(problem) => {
+            problems.push(problem.of_key("domains"));
+            return Vec::new();
+        }
+    };
+    let mut domains = Vec::new();
+    for (key, value) in table.iter() {
+        let settings = match values::table(value, WRITE) {
+            Ok(settings) => settings,
+            Err(problem) => {
+                problems.push(problem.of_key(&format!("domains.{}", quoted(key.get_ref()))));
+                continue;
+            }
+        };
+        if let Some(problem) = forgotten_quotes(key, settings) {
+            problems.push(problem);
+            continue;
+        }
+        let name = values::domain_name(key.get_ref(), key.span());
+        let title = format!("[domains.{}]", quoted(key.get_ref()));
+        let mut section = Section::new(title, settings, value.span());
+        let subaddress = section.optional("subaddress", values::subaddress, problems);
+        let verify = section.optional("verify", values::boolean, problems);
+        section.close(problems);
+        match name {
+            Ok(domain) => domains.push(DraftDomain {
+                domain: Spanned::new(key.span(), domain),
+                subaddress: subaddress.map(Spanned::into_inner),
+                verify: verify.is_some_and(Spanned::into_inner),
+            }),
+            Err(problem) => problems.push(problem.of_key("domains")),
+        }
+    }
+    domains
+}
+
+/// `[domains.example.org]` is the section `org` within `example`: TOML takes the dot for its own.
+fn forgotten_quotes(key: &Spanned<Cow<'_, str>>, settings: &DeTable<'_>) -> Option<Problem> {
+    if key.get_ref().contains('.') {
+        return None;
+    }
+    let mut name = key.get_ref().to_string();
+    let mut end = None;
+    let mut inner = settings;
+    // The parser bounds how deep tables nest.
+    while let Some((key, value)) = inner.iter().find(|(_, value)| value.get_ref().is_table()) {
+        name = format!("{name}.{}", key.get_ref());
+        end = Some(key.span().end);
+        inner = value.get_ref().as_table()?;
+    }
+    let at: Span = key.span().start..end?.max(key.span().end);
+    let problem = Problem::at(at, format!("the domain {} must be in quotes", quoted(&name)));
+    Some(problem.here("a dot outside quotes separates keys").help(format!("write [domains.\"{name}\"]")))
+}
+
+fn route(mut section: Section<'_, '_>, problems: &mut Vec<Problem>) -> Option<DraftRoute> {
+    let to = section.required("to", "to = \"local\"", values::destination, problems);
+    let domains = section.required("domains", "domains = [\"example.org\"]", list, problems);
+    section.close(problems);
+    let list = domains?;
+    let mut domains = Vec::new();
+    for value in *list.get_ref() {
+        match values::domain(value) {
+            Ok(domain) => domains.push(Spanned::new(value.span(), domain)),
+            Err(problem) => problems.push(problem.of_key("domains")),
+        }
+    }
+    if list.get_ref().is_empty() {
+        let problem = Problem::at(list.span(), "this route is for no domain")
+            .help("name a domain, or remove the route");
+        problems.push(problem);
+    }
+    Some(DraftRoute { domains, to: to?.into_inner() })
+}
+
+fn list<'v, 'i>(value: &'v Value<'i>) -> Result<&'v toml::de::DeArray<'i>, Problem> {
+    match value.get_ref() {
+        DeValue::Array(list) => Ok(list),
+        _ => Err(values::wrong_kind(value, "a list such as [\"example.org\"]")),
+    }
+}
+
+fn retry(mut section: Section<'_, '_>, problems: &mut Vec<Problem>) -> DraftRetry {
+    let retry = DraftRetry {
+        first: section.optional("first", values::duration, problems),
+        cap: section.optional("cap", values::duration, problems),
+        expiry: section.optional("expiry", values::duration, problems),
+    };
+    section.close(problems);
+    retry
+}
+
+fn limits(mut section: Section<'_, '_>, problems: &mut Vec<Problem>) -> DraftLimits {
+    let per_peer = |value: &Value<'_>| values::count(value, SESSIONS_PER_PEER);
+    let limits = DraftLimits {
+        message_size: section.optional("message_size", values::size, problems),
+        recipients: section.optional("recipients", |value| values::count(value, RECIPIENTS), problems),
+        sessions: section.optional("sessions", |value| values::count(value, SESSIONS), problems),
+        sessions_per_peer: section.optional("sessions_per_peer", per_peer, problems),
+        hops: section.optional("hops", |value| values::count(value, HOPS), problems),
+        content_in_flight: section.optional("content_in_flight", values::size, problems),
+    };
+    section.close(problems);
+    limits
+}
+
+fn journal(mut section: Section<'_, '_>, problems: &mut Vec<Problem>) -> DraftJournal {
+    let journal = DraftJournal {
+        keep: section.optional("keep", values::duration, problems),
+        size: section.optional("size", values::size, problems),
+    };
+    section.close(problems);
+    journal
+}
+
+/// The section `key` of the top, if it is there and is one.
+fn section<'t, 'i>(
+    top: &mut Section<'t, 'i>,
+    key: &'static str,
+    title: &'static str,
+    problems: &mut Vec<Problem>,
+) -> Option<Section<'t, 'i>> {
+    let (at, value) = top.raw(key)?;
+    match values::table(value, &format!("{title} on a line of its own, and its keys below it")) {
+        Ok(table) => Some(Section::new(title, table, at)),
+        Err(problem) => {
+            problems.push(problem.of_key(key));
+            None
+        }
+    }
+}
+
+/// The sections of `[[key]]`, in order.
+fn sections<'t, 'i>(value: &'t Value<'i>, key: &str, problems: &mut Vec<Problem>) -> Vec<Section<'t, 'i>> {
+    let write = format!("[[{key}]]");
+    let DeValue::Array(list) = value.get_ref() else {
+        let problem = values::wrong_kind(value, &format!("written as {write}"));
+        let problem = problem.help(format!("there may be several: write {write}, in double brackets"));
+        problems.push(problem.of_key(key));
+        return Vec::new();
+    };
+    let mut sections = Vec::new();
+    for value in list {
+        match values::table(value, &write) {
+            Ok(table) => sections.push(Section::new(write.clone(), table, value.span())),
+            Err(problem) => problems.push(problem.of_key(key)),
+        }
+    }
+    sections
+}

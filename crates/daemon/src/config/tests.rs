@@ -1,0 +1,296 @@
+//! Facts about the whole way from text to values. How broken files are told is in `tests/broken_*.rs`.
+
+use super::limits::{FILE_OCTETS_MAX, PROBLEMS_SHOWN_MAX};
+use super::reader::HOMES;
+use super::report::Look;
+use super::{Config, Destination};
+use postrider_mail::Service;
+use proptest::prelude::*;
+use std::time::Duration;
+
+/// Every key that works, with a value that is not its default.
+const FULL: &str = r#"
+hostname = "mx.example.org"
+data = "/var/lib/postrider"
+listen = ["0.0.0.0:25"]
+user = "postrider"
+postmaster = "alice@example.org"
+[[listener]]
+address = "127.0.0.1:24"
+service = "lmtp"
+tls = "none"
+[domains."example.org"]
+subaddress = "-"
+verify = true
+[domains."example.net"]
+[[route]]
+to = "local"
+domains = ["example.org"]
+[retry]
+first = "1m"
+cap = "1h"
+expiry = "2d"
+[limits]
+message_size = "10MB"
+recipients = 200
+sessions = 500
+sessions_per_peer = 20
+hops = 30
+content_in_flight = "16MiB"
+[journal]
+keep = "7d"
+size = "100MiB"
+"#;
+
+fn parse(source: &str) -> Config {
+    Config::parse("postrider.toml", source).unwrap_or_else(|broken| panic!("{}", broken.plain()))
+}
+
+fn is_broken(source: &str) -> bool {
+    Config::parse("postrider.toml", source).is_err()
+}
+
+#[test]
+fn five_lines_are_a_useful_file() {
+    let config = parse(
+        "hostname = \"mx.example.org\"\ndata = \"/var/lib/postrider\"\nlisten = [\"0.0.0.0:25\", \"[::]:25\"]\n\n\
+         [domains.\"example.org\"]\n",
+    );
+    assert_eq!(config.listeners.len(), 2);
+    assert_eq!(config.domains[0].subaddress.separator(), Some('+'));
+    assert!(!config.domains[0].verify);
+    assert_eq!(config.limits.message_octets, 50 * 1024 * 1024);
+    assert_eq!(config.limits.sessions, None);
+    assert_eq!(config.retry.cap, Duration::from_secs(4 * 3600));
+}
+
+#[test]
+fn nothing_listens_unless_it_is_written() {
+    assert_eq!(parse("hostname = \"mx.example.org\"\ndata = \"/d\"\n").listeners, []);
+}
+
+#[test]
+fn every_key_is_read_into_its_place() {
+    let config = parse(FULL);
+    assert_eq!(config.hostname.as_str(), "mx.example.org");
+    assert_eq!(config.data.to_str(), Some("/var/lib/postrider"));
+    assert_eq!(config.user.as_ref().unwrap().as_str(), "postrider");
+    assert_eq!(config.postmaster.as_ref().unwrap().to_string(), "alice@example.org");
+    assert_eq!(config.listeners[1].address, "127.0.0.1:24".parse().unwrap());
+    assert_eq!(config.listeners[1].service, Service::Lmtp);
+    assert_eq!(config.domains[1].subaddress.separator(), Some('-'));
+    assert!(config.domains[1].verify);
+    assert_eq!(config.routes[0].to, Destination::Local);
+    assert_eq!(config.routes[0].domains, ["example.org".parse().unwrap()]);
+    assert_eq!(config.retry.first, Duration::from_secs(60));
+    assert_eq!(config.retry.expiry, Duration::from_secs(2 * 86_400));
+    assert_eq!(config.limits.message_octets, 10_000_000);
+    assert_eq!(config.limits.sessions.unwrap().get(), 500);
+    assert_eq!(config.limits.content_in_flight_octets, 16 << 20);
+    assert_eq!(config.journal.keep, Duration::from_secs(7 * 86_400));
+    assert_eq!(config.journal.octets, 100 << 20);
+}
+
+/// Lines of [`FULL`] without which the file means the same: `tls` has one value, `to` is required.
+const SAME_WITHOUT: [&str; 1] = ["tls = \"none\""];
+
+#[test]
+fn every_accepted_key_changes_the_result() {
+    let whole = parse(FULL);
+    let lines: Vec<&str> = FULL.lines().collect();
+    let keys = lines.iter().enumerate().filter(|(_, line)| line.contains(" = "));
+    for (at, line) in keys.filter(|(_, line)| !SAME_WITHOUT.contains(line)) {
+        let mut without = lines.clone();
+        without.remove(at);
+        match Config::parse("postrider.toml", &without.join("\n")) {
+            Ok(config) => assert_ne!(config, whole, "`{line}` changes nothing"),
+            Err(broken) => {
+                let told = broken.plain();
+                assert!(told.contains("missing") || told.contains(" has no "), "`{line}`: {told}");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_key_is_known_to_have_a_home() {
+    let keys = FULL.lines().filter_map(|line| line.split_once(" = ")).map(|(key, _)| key);
+    for key in keys {
+        assert!(HOMES.iter().any(|(name, _)| *name == key), "{key} has no home");
+    }
+    for (key, _) in HOMES {
+        assert!(FULL.contains(&format!("\n{key} = ")) || key == "domains", "{key} is at home nowhere");
+    }
+}
+
+#[test]
+fn no_misspelled_key_is_ignored() {
+    for line in FULL.lines().filter(|line| line.contains(" = ")) {
+        let misspelled = FULL.replace(line, &format!("{line}\nx{line}"));
+        assert!(is_broken(&misspelled), "x{line}");
+    }
+}
+
+#[test]
+fn the_separator_of_subaddresses_can_be_switched_off() {
+    for off in ["\"\"", "false"] {
+        let config = parse(&FULL.replace("subaddress = \"-\"", &format!("subaddress = {off}")));
+        assert_eq!(config.domains[1].subaddress.separator(), None);
+    }
+}
+
+#[test]
+fn zero_sessions_mean_what_the_system_allows() {
+    assert_eq!(parse(&FULL.replace("sessions = 500", "sessions = 0")).limits.sessions, None);
+}
+
+#[test]
+fn one_peer_may_have_all_sessions_and_no_more() {
+    let few = FULL.replace("sessions = 500", "sessions = 10").replace("sessions_per_peer = 20\n", "");
+    assert_eq!(parse(&few).limits.sessions_per_peer, 10);
+}
+
+#[test]
+fn nobody_is_led_to_what_does_not_work() {
+    let told = Config::parse("f", "zzzzzz = 1\ndms = 1").unwrap_err().plain();
+    assert!(!told.contains("dns"), "{told}");
+}
+
+#[test]
+fn an_ipv4_and_an_ipv6_wildcard_stand_beside_each_other() {
+    let both = "hostname = \"m.x\"\ndata = \"/d\"\nlisten = [\"0.0.0.0:25\", \"[::]:25\", \"127.0.0.1:0\", \"127.0.0.1:0\"]";
+    assert_eq!(parse(both).listeners.len(), 4);
+}
+
+#[test]
+fn a_file_from_an_editor_that_marks_utf8_and_ends_lines_in_crlf_is_read() {
+    let config = parse(&format!("\u{feff}{}", FULL.trim_start().replace('\n', "\r\n")));
+    assert_eq!(config, parse(FULL));
+}
+
+#[test]
+fn a_good_configuration_warns_of_nothing() {
+    assert_eq!(parse(FULL).warnings(), Vec::<String>::new());
+}
+
+#[test]
+fn what_is_perhaps_not_meant_is_warned_of() {
+    for (old, new, warning) in [
+        ("mx.example.org", "mx", "has no dot"),
+        ("mx.example.org", "m_x.example.org", "underscore"),
+        ("mx.example.org", "example.org", "cannot move to another host"),
+        ("postmaster = \"alice@example.org\"", "", "Nobody is named as postmaster"),
+        ("user = \"postrider\"", "", "Port 25 needs a right"),
+        ("127.0.0.1:24", "192.0.2.1:24", "LMTP on 192.0.2.1:24 can be reached"),
+        ("0.0.0.0:25", "127.0.0.1:0", "another one after each start"),
+        ("10MB", "10kB", "RFC 5321 §4.5.3.1.7"),
+        ("recipients = 200", "recipients = 99", "RFC 5321 §4.5.3.1.8"),
+    ] {
+        let told = parse(&FULL.replacen(old, new, 1)).warnings();
+        assert!(told.len() == 1 && told[0].contains(warning), "{new}: {told:?}");
+    }
+    let bare = parse("hostname = \"m.x\"\ndata = \"/d\"").warnings().join("\n");
+    assert!(bare.contains("Nothing listens") && bare.contains("No domain is local"), "{bare}");
+}
+
+#[test]
+fn many_problems_are_counted_and_not_all_shown() {
+    let lines: String = (0..1000).map(|at| format!("zzzzzz{at} = 1\n")).collect();
+    let told = Config::parse("f", &lines).unwrap_err().plain();
+    assert_eq!(told.matches("error: ").count(), PROBLEMS_SHOWN_MAX);
+    assert!(told.ends_with("1002 errors in f, the last 982 not shown\n"), "{told}");
+}
+
+#[test]
+fn a_long_line_is_cut_around_the_place() {
+    let list = "\"0.0.0.0:25\", ".repeat(10_000);
+    let broken = Config::parse("f", &format!("listen = [{list}]")).unwrap_err();
+    for told in [broken.plain(), broken.drawn(80, PLAIN_LOOK)] {
+        assert!(told.lines().all(|line| line.chars().count() < 300), "{told}");
+    }
+}
+
+#[test]
+fn a_hostile_file_does_not_steer_the_terminal() {
+    let source = "hostname = \"\u{1b}[31m\u{9b}m\"\ndata = \"\\u001b[2J\"\n\"\\u001b]0;x\" = 1\nx = \u{7}";
+    for source in [source, &source[..source.len() - 5]] {
+        let broken = Config::parse("f", source).unwrap_err();
+        for told in [broken.plain(), broken.drawn(80, PLAIN_LOOK), broken.json().to_string()] {
+            assert!(!told.contains(|c: char| c.is_control() && c != '\n'), "{told:?}");
+        }
+    }
+}
+
+#[test]
+fn deep_and_wide_nonsense_is_refused() {
+    let size = usize::try_from(FILE_OCTETS_MAX / 64).unwrap();
+    for nonsense in ["a.", "[", "a = [", "{a=", "[a.", "[[", "[[a]]\n", "\"", "'''"] {
+        assert!(is_broken(&nonsense.repeat(size)), "{nonsense}");
+    }
+}
+
+const PLAIN_LOOK: Look = Look { colours: false, unicode: true };
+
+#[test]
+fn on_a_terminal_a_problem_is_drawn() {
+    let source = "hostname = \"mx.example.org\"\ndata = \"/d\"\n\n[retry]\nfirst = \"6h\"\ncap = \"5h\"\nexpire = \"9d\"\n";
+    let broken = Config::parse("postrider.toml", source).unwrap_err();
+    insta::assert_snapshot!(broken.drawn(80, PLAIN_LOOK), @r#"
+      × `first` (6h) is longer than `cap` (5h)
+       ╭─[postrider.toml:5:9]
+     4 │ [retry]
+     5 │ first = "6h"
+       ·         ────
+     6 │ cap = "5h"
+       ·       ──┬─
+       ·         ╰── `cap` is here
+     7 │ expire = "9d"
+       ╰────
+
+      × there is no key `expire` in [retry]
+       ╭─[postrider.toml:7:1]
+     6 │ cap = "5h"
+     7 │ expire = "9d"
+       · ───┬──
+       ·    ╰── did you mean `expiry`?
+       ╰────
+
+    2 errors in postrider.toml
+    "#);
+}
+
+/// Pieces of configurations, for texts that come far before they fail.
+fn piece() -> impl Strategy<Value = String> {
+    let lines: Vec<String> = FULL.lines().map(str::to_owned).collect();
+    let values =
+        ["\"\"", "0", "-1", "true", "[]", "{}", "[[]]", "\"9d\"", "\"é\"", "1e9", "2026-01-01", "\"[::]:1\""];
+    prop_oneof![
+        4 => prop::sample::select(lines.clone()),
+        2 => (prop::sample::select(lines), prop::sample::select(values.to_vec())).prop_map(|(line, value)| {
+            line.split_once(" = ").map_or(line.clone(), |(key, _)| format!("{key} = {value}"))
+        }),
+        1 => "\\PC{0,12}",
+        1 => "[\\[\\]{}=.,\"'\\\\a-z\n\r\t#]{0,12}",
+    ]
+}
+
+proptest! {
+    #[test]
+    fn any_text_is_understood_or_refused_and_told(source in "(?s).{0,200}", columns in 0..300usize) {
+        told(&source, columns);
+    }
+
+    #[test]
+    fn any_pieces_are_understood_or_refused_and_told(pieces in prop::collection::vec(piece(), 0..30)) {
+        told(&pieces.join("\n"), 0);
+    }
+}
+
+/// Whatever the source is, there is a configuration or at least one problem, and each way to tell it works.
+fn told(source: &str, columns: usize) {
+    if let Err(broken) = Config::parse("f", source) {
+        assert!(broken.plain().contains("error: "), "{source:?}");
+        assert!(!broken.drawn(columns, PLAIN_LOOK).is_empty());
+        assert!(!broken.json()["errors"].as_array().unwrap().is_empty());
+    }
+}

@@ -1,0 +1,97 @@
+//! What a configuration may say but perhaps does not mean. Sentences about the file alone; what is wrong
+//! with the machine is found where the machine is looked at.
+
+use super::limits::{MESSAGE_OCTETS_EXPECTED, RECIPIENTS_EXPECTED};
+use super::units::print_size;
+use super::{Config, Listener};
+use postrider_mail::Service;
+
+/// The first port that needs no privilege on Linux.
+const PORT_UNPRIVILEGED_MIN: u16 = 1024;
+
+impl Config {
+    /// The sentences, in the order in which the meaning of the file is told.
+    pub(crate) fn warnings(&self) -> Vec<String> {
+        let mut warnings = self.about_names();
+        warnings.extend(self.about_listeners());
+        let limits = &self.limits;
+        if limits.message_octets < MESSAGE_OCTETS_EXPECTED {
+            warnings.push(format!(
+                "Messages over {} are refused, and other servers may expect {} to be taken (RFC 5321 \
+                 §4.5.3.1.7).",
+                print_size(limits.message_octets),
+                print_size(MESSAGE_OCTETS_EXPECTED)
+            ));
+        }
+        if limits.recipients < RECIPIENTS_EXPECTED {
+            warnings.push(format!(
+                "A message may have {} recipients, and other servers may expect {RECIPIENTS_EXPECTED} to be \
+                 taken (RFC 5321 §4.5.3.1.8).",
+                limits.recipients
+            ));
+        }
+        warnings
+    }
+
+    fn about_names(&self) -> Vec<String> {
+        let mut warnings = Vec::new();
+        let hostname = &self.hostname;
+        if !hostname.as_str().contains('.') {
+            warnings.push(format!(
+                "The host name {hostname} has no dot: many servers refuse mail from a name that is not fully \
+                 qualified (RFC 5321 §2.3.5)."
+            ));
+        }
+        if hostname.as_str().contains('_') {
+            warnings
+                .push(format!("The host name {hostname} has an underscore: some servers refuse such names."));
+        }
+        if self.domains.is_empty() {
+            warnings.push("No domain is local: mail for everyone but postmaster is refused.".into());
+        }
+        if self.domains.iter().any(|local| local.domain == *hostname) {
+            warnings.push(format!(
+                "{hostname} is this host's name and a mail domain: its addresses cannot move to another host \
+                 without the name."
+            ));
+        }
+        if self.postmaster.is_none() {
+            warnings.push(
+                "Nobody is named as postmaster: that mail gets a mailbox of its own, which someone must read \
+                 (RFC 5321 §4.5.1)."
+                    .into(),
+            );
+        }
+        warnings
+    }
+
+    fn about_listeners(&self) -> Vec<String> {
+        let mut warnings = Vec::new();
+        if self.listeners.is_empty() {
+            warnings.push(
+                "Nothing listens, so no mail can come in: add a line such as listen = [\"0.0.0.0:25\"]."
+                    .into(),
+            );
+        }
+        for Listener { address, service } in &self.listeners {
+            if *service == Service::Lmtp && !address.ip().is_loopback() {
+                warnings.push(format!(
+                    "LMTP on {address} can be reached from other hosts: it is meant for programs of this host \
+                     or of a network of its own."
+                ));
+            }
+            if address.port() == 0 {
+                warnings.push(format!("The port of {address} is another one after each start."));
+            }
+        }
+        let privileged = |listener: &&Listener| (1..PORT_UNPRIVILEGED_MIN).contains(&listener.address.port());
+        if let (None, Some(listener)) = (&self.user, self.listeners.iter().find(privileged)) {
+            warnings.push(format!(
+                "Port {} needs a right: the capability CAP_NET_BIND_SERVICE, socket activation, or a start as \
+                 root with `user` in the configuration.",
+                listener.address.port()
+            ));
+        }
+        warnings
+    }
+}

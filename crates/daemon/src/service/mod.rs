@@ -1,0 +1,174 @@
+//! A running server: everything opened, wired, started, stopped. It decides nothing about mail.
+//!
+//! | module | what it does |
+//! |---|---|
+//! | `open` | opens what lies in the data folder, and starts its threads |
+//! | `signals` | what SIGTERM, SIGINT and SIGHUP lead to |
+//! | `sockets` | binds, or takes what the service manager bound |
+//! | `privileges` | root, users, descriptors |
+
+mod open;
+pub(crate) mod privileges;
+mod signals;
+pub(crate) mod sockets;
+
+pub(crate) use open::{Spool, open_spool, wall_clock};
+
+use crate::command::Failure;
+use crate::exit::Exit;
+use open::Threads;
+use postrider_control::Executor;
+use postrider_journal::What;
+use postrider_mail::Service;
+use postrider_mta::lending::{Borrowing, lending};
+use postrider_mta::limits::STOP_TIMEOUT;
+use postrider_mta::listen::Seats;
+use postrider_mta::local::Mailboxes;
+use postrider_mta::{Observer, Server, Settings, Stories, World};
+use postrider_policy::port::Directory;
+use signals::Signals;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use tokio::sync::{mpsc, watch};
+
+/// What a server is made of.
+pub(crate) struct Plan {
+    /// Everything is kept below it.
+    pub(crate) data: PathBuf,
+    /// Bound sockets, and what each is for.
+    pub(crate) sockets: Vec<(TcpListener, Service)>,
+    /// What is in force at first.
+    pub(crate) settings: Settings,
+    /// Who is local.
+    pub(crate) directory: Arc<dyn Directory>,
+    /// How the spool and the journal are kept.
+    pub(crate) storage: Storage,
+    /// Sessions at a time.
+    pub(crate) sessions_max: usize,
+    /// Who watches live.
+    pub(crate) observer: Option<Arc<dyn Observer>>,
+    /// Reads the settings again, for SIGHUP; gives what they are and what to say.
+    pub(crate) reload: Option<Reload>,
+}
+
+/// How the spool and the journal are kept.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Storage {
+    pub(crate) queue: postrider_queue::Settings,
+    pub(crate) journal: postrider_journal::Settings,
+}
+
+/// Reads the settings again: the new ones with what needs a restart, or why the old ones stay.
+pub(crate) type Reload = Box<dyn FnMut() -> Result<(Settings, Vec<String>), String> + Send>;
+
+/// Where the control socket of a data folder is.
+pub(crate) fn control_socket(data: &Path) -> PathBuf {
+    data.join("control.sock")
+}
+
+/// Runs until a signal says stop. `ready` is called once everything listens.
+pub(crate) fn run(plan: Plan, ready: impl FnOnce()) -> Result<Exit, Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .thread_name("postrider")
+        .build()
+        .map_err(|error| Failure::os(format!("the runtime cannot be started: {error}")))?;
+    let spool = open_spool(&plan.data, plan.storage)?;
+    let outcome = runtime.block_on(serve(plan, &spool, ready));
+    // Blocking work that is still under way comes to its end; its messages are in the queue in any case.
+    runtime.shutdown_timeout(STOP_TIMEOUT);
+    let Spool { threads, .. } = spool;
+    threads.join();
+    outcome
+}
+
+async fn serve(plan: Plan, spool: &Spool, ready: impl FnOnce()) -> Result<Exit, Failure> {
+    let (settings, in_force) = watch::channel(Arc::new(plan.settings));
+    let (lending, borrowing) = lending();
+    let clock = wall_clock();
+    let server = Server {
+        world: Arc::new(World::new(
+            Arc::clone(&clock),
+            spool.ids(),
+            Arc::new(postrider_mta::world::RuntimePool),
+        )),
+        queue: spool.queue.clone(),
+        stories: Stories::new(spool.journal.clone(), Arc::clone(&clock), plan.observer),
+        directory: plan.directory,
+        mailboxes: Mailboxes::new(&plan.data.join("mail")),
+        settings: in_force,
+        lending,
+    };
+    let mut story = server.stories.begin(postrider_journal::Subject::Server, None);
+    for sentence in &spool.recovered {
+        tracing::warn!("{sentence}");
+        story.note(sentence.as_str());
+    }
+    story.note(format!("started, {} messages in the queue", spool.messages));
+    story.hand_over();
+
+    let mut signals = Signals::new()?;
+    let (stop, stopping) = watch::channel(false);
+    let (under_way, mut all_done) = mpsc::channel(1);
+    let executor = Executor::new(spool.queue.clone(), spool.journal.clone(), spool.reader.clone(), clock);
+    start(&server, plan.sockets, plan.sessions_max, borrowing, &stopping, &under_way)?;
+    postrider_mta::operator::listen(executor, &server.world, &control_socket(&plan.data), stopping)
+        .map_err(|error| Failure::os(format!("{}: {error}", control_socket(&plan.data).display())))?;
+    drop(under_way);
+    ready();
+    sockets::notify_ready();
+    let name = signals.wait(plan.reload, &settings).await;
+    sockets::notify_stopping();
+    tracing::info!(signal = name, "stopping: open transactions may end");
+    let _ = stop.send(true);
+    tokio::select! {
+        _ = all_done.recv() => {}
+        () = tokio::time::sleep(STOP_TIMEOUT) => tracing::warn!("some sessions did not end in time and were cut off"),
+        _ = signals.again() => tracing::warn!("stopped at once: sessions were cut off"),
+    }
+    story.add(What::Note { text: format!("stopped by {name}").into() });
+    tracing::info!("stopped");
+    Ok(Exit::Ok)
+}
+
+/// Starts the listeners and the dispatcher.
+fn start(
+    server: &Server,
+    sockets: Vec<(TcpListener, Service)>,
+    sessions_max: usize,
+    borrowing: Borrowing,
+    stopping: &watch::Receiver<bool>,
+    under_way: &mpsc::Sender<()>,
+) -> Result<(), Failure> {
+    let seats = Seats::new(sessions_max);
+    for (socket, service) in sockets {
+        let listener = sockets::into_async(socket)?;
+        let seats = Arc::clone(&seats);
+        let (server, stopping, under_way) = (server.clone(), stopping.clone(), under_way.clone());
+        tokio::spawn(postrider_mta::listen::listen(server, listener, service, seats, stopping, under_way));
+    }
+    let (stopping, under_way) = (stopping.clone(), under_way.clone());
+    tokio::spawn(postrider_mta::dispatch::dispatch(server.clone(), borrowing, stopping, under_way));
+    Ok(())
+}
+
+/// Names threads where one is started.
+pub(crate) fn thread(
+    name: &str,
+    body: impl FnOnce() + Send + 'static,
+) -> Result<std::thread::JoinHandle<()>, Failure> {
+    std::thread::Builder::new()
+        .name(name.into())
+        .spawn(body)
+        .map_err(|error| Failure::os(format!("the thread {name} cannot be started: {error}")))
+}
+
+impl Threads {
+    fn join(self) {
+        for thread in self.0 {
+            // A thread that panicked has said so on standard error.
+            let _ = thread.join();
+        }
+    }
+}

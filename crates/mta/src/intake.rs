@@ -1,0 +1,226 @@
+//! The one way in for every message: content is poured once, the header section is looked at as it passes,
+//! and the commit that takes responsibility happens here.
+
+use crate::limits::HEADER_OCTETS_MAX;
+use crate::server::Server;
+use postrider_mail::trace::Received;
+use postrider_mail::{
+    Code, Domain, Enhanced, Envelope, Greeting, Peer, QueueId, Refusal, SessionId, Text, UnixMillis, header,
+};
+use postrider_queue::{Draft, NewMessage, Receipt, Reception, Rendition, RouteKey, Sealed, Unable};
+use std::io;
+
+/// A message on its way in.
+#[derive(Debug)]
+pub struct Intake {
+    draft: Draft,
+    section: Section,
+}
+
+/// The header section, while it comes and when it has.
+#[derive(Debug)]
+enum Section {
+    Open(Vec<u8>),
+    Known(HeaderFacts),
+}
+
+/// What intake reads in the header section.
+#[derive(Clone, Debug, Default)]
+pub struct HeaderFacts {
+    /// Received fields.
+    pub hops: u32,
+    /// The Message-ID field.
+    pub message_id: Option<Text>,
+}
+
+impl Intake {
+    /// Opens a draft.
+    pub fn begin(server: &Server, id: QueueId) -> Self {
+        Self { draft: server.queue.draft(id), section: Section::Open(Vec::new()) }
+    }
+
+    /// The id the message will have.
+    pub fn id(&self) -> QueueId {
+        self.draft.id()
+    }
+
+    /// Octets so far.
+    pub fn size(&self) -> u64 {
+        self.draft.size()
+    }
+
+    /// Takes the next octets; flush when [`Intake::wants_flush`] says so. Gives the reason when the message
+    /// cannot be taken.
+    pub fn pour(&mut self, octets: &[u8]) -> Option<Refusal> {
+        if let Section::Open(section) = &mut self.section {
+            let searched = section.len().saturating_sub(3);
+            section.extend_from_slice(octets);
+            let end = if section.starts_with(b"\r\n") {
+                Some(2)
+            } else {
+                header::section_end(&section[searched..]).map(|at| searched + at)
+            };
+            if let Some(end) = end {
+                self.section = Section::Known(HeaderFacts::of(&section[..end]));
+            } else if section.len() > HEADER_OCTETS_MAX {
+                return Some(Refusal::of(
+                    Code::of(554),
+                    Enhanced::of(5, 6, 0),
+                    format!("the header section has more than {HEADER_OCTETS_MAX} octets"),
+                ));
+            }
+        }
+        self.draft.pour(octets);
+        None
+    }
+
+    /// Whether [`Intake::flush`] is due before more is poured.
+    pub fn wants_flush(&self) -> bool {
+        self.draft.wants_flush()
+    }
+
+    /// Moves what was poured to disk. Blocks.
+    ///
+    /// # Errors
+    /// The disk is full or failed; the message cannot be taken.
+    pub fn flush(&mut self) -> io::Result<()> {
+        self.draft.flush()
+    }
+
+    /// What the header section says; of all content, when no empty line has come.
+    pub fn header(&self) -> HeaderFacts {
+        match &self.section {
+            Section::Open(section) => HeaderFacts::of(section),
+            Section::Known(facts) => facts.clone(),
+        }
+    }
+}
+
+impl HeaderFacts {
+    fn of(section: &[u8]) -> Self {
+        let mut message_id = header::fields(section).filter(|field| field.is("Message-ID"));
+        Self {
+            hops: header::hop_count(section),
+            message_id: message_id.next().map(|field| Text::from_peer(&field.value())),
+        }
+    }
+}
+
+/// How a message came and where it goes.
+#[derive(Clone, Debug)]
+pub struct Submission {
+    /// Who sends it to whom.
+    pub envelope: Envelope,
+    /// Who brought it.
+    pub peer: Peer,
+    /// How the client introduced itself.
+    pub greeting: Greeting,
+    /// The conversation it came in.
+    pub session: SessionId,
+    /// Our own name.
+    pub hostname: Domain,
+    /// When its content began.
+    pub received_at: UnixMillis,
+}
+
+/// Why a message was not filed, and whether the session can go on.
+#[derive(Debug)]
+pub struct NotFiled {
+    /// What the client hears.
+    pub refusal: Refusal,
+    /// What happened, for the story.
+    pub why: Text,
+    /// Whether the server is going down.
+    pub hang_up: bool,
+}
+
+/// Takes responsibility for the message: durable when this returns a receipt (RFC 5321 §6.1).
+///
+/// # Errors
+/// [`NotFiled`]: responsibility stays with the client.
+pub async fn file(server: &Server, intake: Intake, submission: Submission) -> Result<Receipt, NotFiled> {
+    let facts = intake.header();
+    let sealed = seal(server, intake.draft).await?;
+    let Submission { envelope, peer, greeting, session, hostname, received_at } = submission;
+    let sole_recipient = match envelope.recipients.as_slice() {
+        [only] => Some(&only.given),
+        _ => None,
+    };
+    let received = Received {
+        peer: &peer,
+        greeting: &greeting,
+        by: &hostname,
+        id: sealed.id(),
+        sole_recipient,
+        at: received_at,
+    };
+    let rendition = Rendition::new(received.to_string().into_bytes(), []).map_err(|error| unfit(&error))?;
+    let mut message = NewMessage::new(sealed, envelope, received_at, |_| RouteKey::local())
+        .map_err(|error| unfit(&error))?;
+    message.rendition = rendition;
+    message.reception = Reception {
+        peer: Some(peer),
+        helo: Some(greeting.name),
+        protocol: Some(greeting.protocol),
+        session: Some(session),
+        ..Reception::default()
+    };
+    message.hop_count = facts.hops;
+    message.message_id = facts.message_id;
+    let (place, lend) = server.lending.reserve();
+    message.lend = lend;
+    let accepted = server.queue.accept(message).await.map_err(unable)?;
+    server.lending.hand_over(&server.queue, server.world.now(), accepted.attempts, place).await;
+    Ok(accepted.receipt)
+}
+
+async fn seal(server: &Server, draft: Draft) -> Result<Sealed, NotFiled> {
+    if !draft.needs_io() {
+        return draft.seal().map_err(|error| disk(&error));
+    }
+    match server.world.blocking(move || draft.seal()).await {
+        Ok(sealed) => sealed.map_err(|error| disk(&error)),
+        Err(_) => Err(unable(Unable::Stopped)),
+    }
+}
+
+/// Wording for a draft that could not be written.
+pub(crate) fn disk(error: &io::Error) -> NotFiled {
+    if matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) {
+        return unable(Unable::Full);
+    }
+    NotFiled {
+        refusal: Refusal::of(
+            Code::of(451),
+            Enhanced::of(4, 3, 0),
+            "the message could not be written to disk; please try again later",
+        ),
+        why: Text::from(format!("the draft could not be written: {error}")),
+        hang_up: false,
+    }
+}
+
+fn unable(unable: Unable) -> NotFiled {
+    let (code, enhanced, sentence, hang_up) = match &unable {
+        Unable::Full => (452, (4, 3, 1), "the disk is full here; please try again later", false),
+        Unable::Busy => {
+            (451, (4, 3, 2), "too much is being written at the moment; please try again soon", false)
+        }
+        Unable::Stopped => (421, (4, 3, 2), "the server is stopping; please try again soon", true),
+        Unable::Poisoned(_) => (451, (4, 3, 0), "the disk failed here; please try again later", false),
+        Unable::Rejected(_) => {
+            (451, (4, 3, 0), "the message could not be stored; please try again later", false)
+        }
+    };
+    let (code, enhanced) = (Code::of(code), Enhanced::of(enhanced.0, enhanced.1, enhanced.2));
+    NotFiled { refusal: Refusal::of(code, enhanced, sentence), why: Text::from(unable.to_string()), hang_up }
+}
+
+fn unfit(error: &dyn std::error::Error) -> NotFiled {
+    let sentence = Text::from(error.to_string());
+    NotFiled {
+        refusal: Refusal::of(Code::of(554), Enhanced::of(5, 3, 0), sentence.clone()),
+        why: sentence,
+        hang_up: false,
+    }
+}

@@ -1,0 +1,67 @@
+//! The short way from an accepting commit to the dispatcher: a message whose destination is free is lent by
+//! the commit itself and delivered from memory.
+//!
+//! The queue remains the only joint: what does not fit here is given back and leased later.
+
+use crate::limits::{LENT_MAX, LOCAL_DELIVERIES_MAX};
+use postrider_mail::UnixMillis;
+use postrider_queue::{Attempt, Lend, Queue, RouteKey};
+use std::sync::Arc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+
+/// The accepting side.
+#[derive(Clone, Debug)]
+pub struct Lending {
+    room: Arc<Semaphore>,
+    lent: mpsc::Sender<Lent>,
+}
+
+/// The dispatcher's side.
+#[derive(Debug)]
+pub struct Borrowing {
+    pub(crate) room: Arc<Semaphore>,
+    pub(crate) lent: mpsc::Receiver<Lent>,
+}
+
+/// An attempt, with its place among the deliveries where it has one already.
+#[derive(Debug)]
+pub(crate) struct Lent {
+    pub(crate) attempt: Attempt,
+    pub(crate) place: Option<OwnedSemaphorePermit>,
+}
+
+/// Both sides.
+pub fn lending() -> (Lending, Borrowing) {
+    let room = Arc::new(Semaphore::new(LOCAL_DELIVERIES_MAX));
+    let (sender, lent) = mpsc::channel(LENT_MAX);
+    (Lending { room: Arc::clone(&room), lent: sender }, Borrowing { room, lent })
+}
+
+impl Lending {
+    /// A place among the deliveries, if one is free, and what the commit may lend for it.
+    pub(crate) fn reserve(&self) -> (Option<OwnedSemaphorePermit>, Lend) {
+        match Arc::clone(&self.room).try_acquire_owned() {
+            Ok(place) => (Some(place), Lend::Keys(vec![RouteKey::local()])),
+            Err(_) => (None, Lend::Nothing),
+        }
+    }
+
+    /// Hands what was lent to the dispatcher; what it has no room for goes back.
+    pub(crate) async fn hand_over(
+        &self,
+        queue: &Queue,
+        now: UnixMillis,
+        attempts: Vec<Attempt>,
+        mut place: Option<OwnedSemaphorePermit>,
+    ) {
+        for attempt in attempts {
+            let lent = Lent { attempt, place: place.take() };
+            if let Err(refused) = self.lent.try_send(lent) {
+                let attempt = refused.into_inner().attempt;
+                if let Err(error) = queue.give_back(attempt.id, now).await {
+                    tracing::warn!(attempt = %attempt.id, id = %attempt.message.id, %error, "attempt not given back; it is due again after a restart");
+                }
+            }
+        }
+    }
+}

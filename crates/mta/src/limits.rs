@@ -1,0 +1,56 @@
+//! Every bound of the agents, with its unit.
+
+use std::time::Duration;
+
+/// Octets read from a socket at a time; each worker has one buffer of this size, lent to whoever reads.
+pub const READ_OCTETS: usize = 32 * 1024;
+
+/// Octets of a header section that intake buffers. RFC 5321 sets no limit; 4 lines of 998 octets per
+/// Received field and 50 hops stay below it.
+pub const HEADER_OCTETS_MAX: usize = 256 * 1024;
+
+/// Recipients of one transaction after aliases.
+pub const DESTINATIONS_MAX: usize = postrider_queue::limits::RECIPIENTS_PER_MESSAGE_MAX;
+
+/// How long replies may wait for further ones while a verdict is fetched, so that a pipelined batch is
+/// answered in one write.
+pub const FLUSH_LINGER: Duration = Duration::from_millis(5);
+
+/// How long a peer may take to read what we send.
+pub const WRITE_TIMEOUT: Duration = Duration::from_secs(5 * 60);
+
+/// How long a fact may take before it counts as unavailable.
+pub const FACT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a closing connection is read from, so that the last reply is not lost in a reset.
+pub const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Octets read and thrown away while a connection closes.
+pub const CLOSE_OCTETS_MAX: usize = 1024 * 1024;
+
+/// How long accepting pauses when the process is out of descriptors or memory.
+pub const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
+
+/// Local deliveries at a time: each holds a descriptor or two and waits for syncs.
+pub const LOCAL_DELIVERIES_MAX: usize = 32;
+
+/// Attempts that may wait between the commit that lent them and the dispatcher.
+pub const LENT_MAX: usize = 1024;
+
+/// How long running sessions and deliveries may take to end when the server stops.
+pub const STOP_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long the dispatcher waits before it asks a queue that could not answer again.
+pub const DISPATCH_PAUSE: Duration = Duration::from_secs(1);
+
+/// The longest the dispatcher sleeps without looking.
+pub const DISPATCH_SLEEP_MAX: Duration = Duration::from_secs(60);
+
+/// Octets of one request on the control socket.
+pub const CONTROL_REQUEST_OCTETS_MAX: usize = 64 * 1024;
+
+/// Connections to the control socket at a time.
+pub const CONTROL_CONNECTIONS_MAX: usize = 16;
+
+/// How long a connection to the control socket may be silent.
+pub const CONTROL_TIMEOUT: Duration = Duration::from_secs(30);

@@ -1,0 +1,119 @@
+//! Final delivery: lays a message in the mailboxes of its recipients (RFC 5321 §4.4, §6.2).
+
+use crate::maildir::{Known, Maildir, NotDelivered};
+use crate::server::{Server, Settings};
+use postrider_mail::{Code, Enhanced, Mailbox, Reply, Text, trace};
+use postrider_policy::local as ours;
+use postrider_policy::port::Entry;
+use postrider_queue::{Attempt, ContentError, Fate, Message, Outcome, RecipientId, Target};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Where mailboxes lie: a folder for each, below one root.
+#[derive(Clone, Debug)]
+pub struct Mailboxes {
+    root: Arc<Path>,
+    known: Arc<Known>,
+}
+
+impl Mailboxes {
+    /// The mailboxes below `root`.
+    pub fn new(root: &Path) -> Self {
+        Self { root: root.into(), known: Arc::default() }
+    }
+}
+
+/// What became of one recipient, and the file when there is one.
+pub(crate) struct Delivery {
+    pub(crate) recipient: RecipientId,
+    pub(crate) address: Mailbox,
+    pub(crate) fate: Fate,
+    pub(crate) file: Option<PathBuf>,
+    /// Whether the queue's content is the trouble.
+    pub(crate) content: Option<ContentError>,
+}
+
+/// Delivers to every recipient of the attempt that is routed here. Blocks.
+pub(crate) fn deliver(server: &Server, settings: &Settings, attempt: &Attempt) -> Vec<Delivery> {
+    attempt.recipients.iter().map(|target| deliver_one(server, settings, &attempt.message, target)).collect()
+}
+
+fn deliver_one(server: &Server, settings: &Settings, message: &Message, target: &Target) -> Delivery {
+    let mut delivery = Delivery {
+        recipient: target.id,
+        address: target.address.clone(),
+        fate: fate(Outcome::Delivered, 250, (2, 1, 5), "in the mailbox"),
+        file: None,
+        content: None,
+    };
+    let outcome = match mailbox(server, settings, &target.address) {
+        Ok(mailbox) => lay_down(server, settings, message, target, &mailbox),
+        Err(fate) => {
+            delivery.fate = fate;
+            return delivery;
+        }
+    };
+    match outcome {
+        Ok((file, was_there)) => {
+            if was_there {
+                delivery.fate = fate(
+                    Outcome::Delivered,
+                    250,
+                    (2, 1, 5),
+                    "in the mailbox already: an earlier try, cut short, had put it there",
+                );
+            }
+            delivery.file = Some(file);
+        }
+        Err(NotDelivered::Mailbox(error)) => delivery.fate = mailbox_trouble(&error),
+        Err(NotDelivered::Content(error)) => {
+            let why = error.to_string();
+            delivery.fate = fate(Outcome::Deferred, 451, (4, 3, 0), why);
+            delivery.content = Some(error);
+        }
+    }
+    delivery
+}
+
+/// The mailbox that an address means now: accounts may have come and gone since the message was accepted.
+fn mailbox(server: &Server, settings: &Settings, address: &Mailbox) -> Result<Mailbox, Fate> {
+    let local = &settings.rules.local;
+    if local.is_every() {
+        return Ok(address.clone());
+    }
+    match server.directory.look_up(address) {
+        Ok(Some(Entry::Account(primary))) => Ok(primary),
+        Ok(_) if ours::is_postmaster(address) && local.rules(address).is_some() => Ok(address.clone()),
+        Ok(_) => {
+            Err(fate(Outcome::Failed, 550, (5, 1, 1), format!("there is no mailbox {address} here any more")))
+        }
+        Err(unavailable) => Err(fate(Outcome::Deferred, 451, (4, 3, 0), unavailable.to_string())),
+    }
+}
+
+fn lay_down(
+    server: &Server,
+    settings: &Settings,
+    message: &Message,
+    target: &Target,
+    mailbox: &Mailbox,
+) -> Result<(PathBuf, bool), NotDelivered> {
+    let content = message.content.read(&message.rendition).map_err(NotDelivered::Content)?;
+    let fields = trace::delivery_fields(&message.reverse_path, mailbox, &target.given);
+    let name = Maildir::name(message.id, target.id, settings.hostname.ascii());
+    let maildir = Maildir::of(&server.mailboxes.root, &server.mailboxes.known, mailbox);
+    maildir.deliver(&name, target.attempts > 0, &fields, content)
+}
+
+fn mailbox_trouble(error: &io::Error) -> Fate {
+    let full = matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
+    let (code, enhanced) = if full { (452, (4, 2, 2)) } else { (451, (4, 2, 0)) };
+    fate(Outcome::Deferred, code, enhanced, format!("the mailbox cannot be written now: {error}"))
+}
+
+/// A fate of our own making.
+pub(crate) fn fate(outcome: Outcome, code: u16, enhanced: (u8, u16, u16), text: impl Into<Text>) -> Fate {
+    let reply = Reply::new(Code::of(code), Enhanced::of(enhanced.0, enhanced.1, enhanced.2), text);
+    Fate::new(outcome, reply, "local")
+}

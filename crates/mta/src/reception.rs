@@ -1,0 +1,297 @@
+//! One conversation with a client: reads octets, hands them to the engine, carries out what it asks for.
+//!
+//! It understands none of the octets and decides nothing. [`Conversation::select`] is the only place that
+//! waits, for one thing at a time beside the deadline and the server's stop; [`Conversation::apply`] is the
+//! only place that acts. Dropped while a commit is in flight, it leaves the message accepted and the 250
+//! unsent: one possible duplicate, which RFC 1047 names.
+
+mod questions;
+mod transaction;
+mod wire;
+
+use crate::intake::{Intake, NotFiled};
+use crate::limits::{FLUSH_LINGER, WRITE_TIMEOUT};
+use crate::listen::Seat;
+use crate::server::told_to_stop;
+use crate::server::{Server, Settings};
+use crate::story::Telling;
+use postrider_journal::What;
+use postrider_journal::event::Accepted;
+use postrider_mail::{ForwardPath, Greeting, Peer, Reply, Service, SessionId};
+use postrider_policy::admit::Fact;
+use postrider_policy::expand::Expansion;
+use postrider_queue::Receipt;
+use postrider_smtp::Out;
+use postrider_smtp::server::{Asked, Close, Dialect, Event, Expand, Rcpt, Session, Setup, Verify};
+use std::future::Future;
+use std::io;
+use std::ops::ControlFlow;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Instant;
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use transaction::Transaction;
+use wire::Wire;
+
+type Work<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// What the conversation waits for.
+enum Waiting {
+    /// Octets from the peer.
+    Input,
+    /// Who stands behind a recipient.
+    Fact(Asked<Rcpt>, ForwardPath, Work<Fact<Expansion>>),
+    /// The answer to VRFY.
+    Verify(Asked<Verify>, Work<Reply>),
+    /// The answer to EXPN.
+    Expand(Asked<Expand>, Work<Reply>),
+    /// Content on its way to a file.
+    Spill(Work<io::Result<(Intake, io::Result<()>)>>),
+    /// The commit.
+    Commit(Asked<Close>, Work<Result<Receipt, NotFiled>>),
+    /// Nothing but the last octets to be sent.
+    Close,
+}
+
+/// What ended the waiting.
+enum Woke {
+    Readable,
+    Sent,
+    Fact(Fact<Expansion>),
+    Reply(Reply),
+    Spilled(io::Result<(Intake, io::Result<()>)>),
+    Filed(Result<Receipt, NotFiled>),
+    /// Replies have waited long enough for company.
+    FlushDue,
+    DeadlinePassed,
+    Stop,
+    Broken(io::Error),
+}
+
+/// One conversation.
+pub(crate) struct Conversation {
+    server: Server,
+    settings: Arc<Settings>,
+    peer: Peer,
+    id: SessionId,
+    session: Session<Receipt>,
+    wire: Wire,
+    waiting: Waiting,
+    flush_due: bool,
+    story: Telling,
+    greeting: Option<Greeting>,
+    transaction: Option<Box<Transaction>>,
+    /// What is being committed, for the story.
+    accepting: Option<Box<Accepted>>,
+    stop: watch::Receiver<bool>,
+    stopping: bool,
+    seat: Seat,
+}
+
+impl Conversation {
+    pub(crate) fn new(
+        server: Server,
+        stream: TcpStream,
+        peer: Peer,
+        seat: Seat,
+        stop: watch::Receiver<bool>,
+    ) -> Self {
+        let settings = server.settings();
+        let setup = Setup {
+            hostname: settings.hostname.clone(),
+            banner: settings.banner.clone(),
+            dialect: match peer.service() {
+                Service::Mta => Dialect::Smtp,
+                Service::Lmtp => Dialect::Lmtp,
+            },
+            content_octets_max: settings.content_octets_max,
+            recipients_max: settings.recipients_max,
+        };
+        let id = server.world.session_id();
+        let story = server.stories.session(id, peer.address());
+        Self {
+            session: Session::new(Arc::new(setup), Instant::now()),
+            server,
+            settings,
+            peer,
+            id,
+            wire: Wire::new(stream),
+            waiting: Waiting::Input,
+            flush_due: false,
+            story,
+            greeting: None,
+            transaction: None,
+            accepting: None,
+            stop,
+            stopping: false,
+            seat,
+        }
+    }
+
+    /// Holds the conversation to its end.
+    pub(crate) async fn run(mut self) {
+        tracing::debug!(session = %self.id, peer = %self.peer.address(), "connected");
+        if self.advance().is_continue() {
+            loop {
+                let woke = self.select().await;
+                if self.apply(woke).is_break() {
+                    break;
+                }
+            }
+        }
+        self.story.hand_over();
+        self.wire.close().await;
+    }
+
+    /// Waits. Unsent replies are sent before anything is read, and soon while machinery works.
+    async fn select(&mut self) -> Woke {
+        let unsent = self.wire.has_unsent();
+        let must_send = unsent && (self.flush_due || matches!(self.waiting, Waiting::Input | Waiting::Close));
+        let deadline = if must_send { Instant::now() + WRITE_TIMEOUT } else { self.session.deadline() };
+        let patient = must_send || matches!(self.waiting, Waiting::Input);
+        let woke = async {
+            if must_send {
+                return match self.wire.send().await {
+                    Ok(()) => Woke::Sent,
+                    Err(error) => Woke::Broken(error),
+                };
+            }
+            match &mut self.waiting {
+                Waiting::Input | Waiting::Close => match self.wire.readable().await {
+                    Ok(()) => Woke::Readable,
+                    Err(error) => Woke::Broken(error),
+                },
+                Waiting::Fact(_, _, work) => Woke::Fact(work.await),
+                Waiting::Verify(_, work) | Waiting::Expand(_, work) => Woke::Reply(work.await),
+                Waiting::Spill(work) => Woke::Spilled(work.await),
+                Waiting::Commit(_, work) => Woke::Filed(work.await),
+            }
+        };
+        tokio::select! {
+            biased;
+            () = told_to_stop(&mut self.stop), if !self.stopping => Woke::Stop,
+            woke = woke => woke,
+            () = tokio::time::sleep(FLUSH_LINGER), if unsent && !must_send => Woke::FlushDue,
+            () = tokio::time::sleep_until(deadline.into()), if patient => Woke::DeadlinePassed,
+        }
+    }
+
+    /// Acts.
+    fn apply(&mut self, woke: Woke) -> ControlFlow<()> {
+        match woke {
+            Woke::Sent => {
+                self.flush_due = self.wire.has_unsent() && self.flush_due;
+                if matches!(self.waiting, Waiting::Close) && !self.wire.has_unsent() {
+                    return ControlFlow::Break(());
+                }
+                return ControlFlow::Continue(());
+            }
+            Woke::FlushDue => {
+                self.flush_due = true;
+                return ControlFlow::Continue(());
+            }
+            Woke::Broken(error) => {
+                self.closed(format!("the connection broke: {error}"));
+                return ControlFlow::Break(());
+            }
+            Woke::DeadlinePassed if self.wire.has_unsent() => {
+                self.closed("the peer did not read our replies");
+                return ControlFlow::Break(());
+            }
+            Woke::DeadlinePassed => self.with_session(|session, out| session.timed_out(out)),
+            Woke::Stop => {
+                self.stopping = true;
+                self.with_session(|session, out| session.last_call(out));
+                if !matches!(self.waiting, Waiting::Input) {
+                    return ControlFlow::Continue(());
+                }
+            }
+            Woke::Readable => return self.read(),
+            Woke::Fact(fact) => self.fact_came(fact),
+            Woke::Reply(reply) => self.reply_came(&reply),
+            Woke::Spilled(spilled) => self.spilled(spilled),
+            Woke::Filed(filed) => self.filed(filed),
+        }
+        self.advance()
+    }
+
+    /// Gives the engine what was read and is not consumed yet.
+    fn advance(&mut self) -> ControlFlow<()> {
+        let mut input = self.wire.take_pending();
+        let (consumed, flow) = self.feed(&input);
+        input.drain(..consumed);
+        self.wire.put_back(input);
+        flow
+    }
+
+    /// Reads into the worker's buffer and gives it to the engine from there; what it leaves is kept.
+    fn read(&mut self) -> ControlFlow<()> {
+        if self.wire.has_pending() {
+            return match self.wire.read_more() {
+                Ok(end_of_input) => {
+                    if end_of_input {
+                        self.session.end_of_input();
+                    }
+                    self.advance()
+                }
+                Err(error) => self.apply(Woke::Broken(error)),
+            };
+        }
+        wire::with_scratch(|scratch| match self.wire.try_read(scratch) {
+            Ok(None) => ControlFlow::Continue(()),
+            Ok(Some(octets)) => {
+                if octets == 0 {
+                    self.session.end_of_input();
+                }
+                let (consumed, flow) = self.feed(&scratch[..octets]);
+                self.wire.put_back(scratch[consumed..octets].to_vec());
+                flow
+            }
+            Err(error) => self.apply(Woke::Broken(error)),
+        })
+    }
+
+    /// Runs the engine over `input` until it waits for something.
+    fn feed(&mut self, input: &[u8]) -> (usize, ControlFlow<()>) {
+        let mut consumed = 0;
+        self.waiting = Waiting::Input;
+        loop {
+            let mut out = Out { now: Instant::now(), wire: self.wire.outgoing(), dialogue: &mut self.story };
+            let step = self.session.receive(&input[consumed..], &mut out);
+            consumed += step.consumed;
+            match step.event {
+                Event::NeedInput => break,
+                Event::Content(octets) => self.content(octets),
+                Event::TransactionOver => self.transaction = None,
+                Event::Ask(question) => self.asked(question),
+                Event::Closed => {
+                    self.closed("the session ended");
+                    self.waiting = Waiting::Close;
+                    let flow = if self.wire.has_unsent() {
+                        ControlFlow::Continue(())
+                    } else {
+                        ControlFlow::Break(())
+                    };
+                    return (consumed, flow);
+                }
+            }
+            if !matches!(self.waiting, Waiting::Input) {
+                break;
+            }
+        }
+        (consumed, ControlFlow::Continue(()))
+    }
+
+    fn with_session(&mut self, act: impl FnOnce(&mut Session<Receipt>, &mut Out<'_>)) {
+        let mut out = Out { now: Instant::now(), wire: self.wire.outgoing(), dialogue: &mut self.story };
+        act(&mut self.session, &mut out);
+    }
+
+    fn closed(&mut self, why: impl Into<postrider_mail::Text>) {
+        let why = why.into();
+        tracing::debug!(session = %self.id, peer = %self.peer.address(), %why, "closed");
+        self.transaction = None;
+        self.story.add(What::Closed { why });
+    }
+}

@@ -1,0 +1,81 @@
+//! The world: what the agents may not reach for themselves, so that the whole server can run from a seed.
+
+use postrider_mail::id::IdMaker;
+use postrider_mail::{QueueId, SessionId, UnixMillis};
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::oneshot;
+
+/// Runs work that may block on a disk, somewhere else.
+pub trait Blocking: Send + Sync {
+    /// Starts the job and returns.
+    fn run(&self, job: Box<dyn FnOnce() + Send>);
+}
+
+/// The runtime's pool of blocking threads.
+#[derive(Clone, Copy, Debug)]
+pub struct RuntimePool;
+
+impl Blocking for RuntimePool {
+    fn run(&self, job: Box<dyn FnOnce() + Send>) {
+        drop(tokio::task::spawn_blocking(job));
+    }
+}
+
+/// The wall clock.
+pub type WallClock = Arc<dyn Fn() -> UnixMillis + Send + Sync>;
+
+/// Clock, ids and a place to block.
+pub struct World {
+    clock: WallClock,
+    ids: Mutex<IdMaker>,
+    blocking: Arc<dyn Blocking>,
+}
+
+impl World {
+    /// `ids` carries the seed; it makes the ids of messages and sessions.
+    pub fn new(clock: WallClock, ids: IdMaker, blocking: Arc<dyn Blocking>) -> Self {
+        Self { clock, ids: Mutex::new(ids), blocking }
+    }
+
+    /// The wall clock's time.
+    pub fn now(&self) -> UnixMillis {
+        (self.clock)()
+    }
+
+    /// The wall clock itself.
+    pub fn clock(&self) -> WallClock {
+        Arc::clone(&self.clock)
+    }
+
+    /// An id for a message.
+    pub fn queue_id(&self) -> QueueId {
+        let now = self.now();
+        self.ids.lock().unwrap_or_else(PoisonError::into_inner).queue_id(now)
+    }
+
+    /// An id for a session.
+    pub fn session_id(&self) -> SessionId {
+        let now = self.now();
+        self.ids.lock().unwrap_or_else(PoisonError::into_inner).session_id(now)
+    }
+
+    /// Runs `job` where blocking is allowed. The receiver fails only if the job panicked or the runtime
+    /// went away.
+    pub fn blocking<T: Send + 'static>(
+        &self,
+        job: impl FnOnce() -> T + Send + 'static,
+    ) -> oneshot::Receiver<T> {
+        let (answer, receiver) = oneshot::channel();
+        self.blocking.run(Box::new(move || {
+            // Nobody may be waiting any more; the work is done all the same.
+            let _ = answer.send(job());
+        }));
+        receiver
+    }
+}
+
+impl std::fmt::Debug for World {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("World").finish_non_exhaustive()
+    }
+}

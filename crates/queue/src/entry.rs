@@ -1,0 +1,535 @@
+//! The nouns of the queue: message, recipient, attempt, fate.
+//!
+//! Fate is per recipient: one message may be delivered to one, wait for another and fail for a third. A
+//! message stays until every recipient's fate is final and every notice that is owed has been stored.
+
+use crate::content::{Matter, Sealed};
+use crate::limits::{PRIORITIES, RECIPIENTS_PER_MESSAGE_MAX, ROUTE_KEY_OCTETS_MAX};
+use crate::rendition::{Content, Rendition};
+use postrider_mail::{
+    AttemptId, Body, Domain, Envelope, ForwardPath, HeloName, Mailbox, Peer, Protocol, QueueId, Reason,
+    Recipient, Reply, ReversePath, SessionId, Text, UnixMillis,
+};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::Arc;
+
+/// Where a recipient's mail queues up: one key per destination that has a pace of its own (`local`, a smart
+/// host, a socket, a domain). A hint: where mail goes is decided when it goes.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct RouteKey(Arc<str>);
+
+impl RouteKey {
+    /// A key of printable characters without spaces.
+    ///
+    /// # Errors
+    /// A sentence, when the text is empty, too long, or holds a space or a control character.
+    pub fn new(text: &str) -> Result<Self, &'static str> {
+        let fits = (1..=ROUTE_KEY_OCTETS_MAX).contains(&text.len());
+        if !fits || text.chars().any(|c| c.is_control() || c.is_whitespace()) {
+            return Err("a route key is 1 to 320 octets without spaces");
+        }
+        Ok(Self(text.into()))
+    }
+
+    /// The key of final delivery on this host.
+    pub fn local() -> Self {
+        Self("local".into())
+    }
+
+    /// The key of a recipient's domain, by its A-labels; `@` keeps it apart from the words for other keys.
+    pub fn domain(domain: &Domain) -> Self {
+        Self(format!("@{}", domain.ascii()).into())
+    }
+
+    /// The key as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for RouteKey {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        Self::new(&text)
+    }
+}
+
+impl From<RouteKey> for String {
+    fn from(key: RouteKey) -> Self {
+        key.0.as_ref().to_owned()
+    }
+}
+
+impl fmt::Display for RouteKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// One recipient of a message: its number there, from 0. With the queue id it names a delivery for ever.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct RecipientId(pub(crate) u32);
+
+impl RecipientId {
+    /// The number.
+    pub fn number(self) -> u32 {
+        self.0
+    }
+}
+
+impl From<u32> for RecipientId {
+    fn from(number: u32) -> Self {
+        Self(number)
+    }
+}
+
+impl fmt::Display for RecipientId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Proof that a message is durable: only a completed commit makes one. Prints the queue id, for the 250.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Receipt(QueueId);
+
+impl Receipt {
+    pub(crate) fn after_commit(id: QueueId) -> Self {
+        Self(id)
+    }
+
+    /// The message.
+    pub fn id(&self) -> QueueId {
+        self.0
+    }
+}
+
+impl fmt::Display for Receipt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// How a message reached us. All of it is optional: a notice of our own has no client.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reception {
+    /// Who brought it, and through which service.
+    pub peer: Option<Peer>,
+    /// What the client called itself.
+    pub helo: Option<HeloName>,
+    /// The dialect.
+    pub protocol: Option<Protocol>,
+    /// TLS version and cipher.
+    pub tls: Option<Text>,
+    /// The conversation.
+    pub session: Option<SessionId>,
+    /// The account that submitted it.
+    pub account: Option<Text>,
+}
+
+/// The octets of a new message: its own, or those of another.
+#[derive(Debug)]
+pub(crate) enum Source {
+    Sealed(Sealed),
+    Shared(Content),
+}
+
+/// Why a message cannot be queued.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotAMessage {
+    /// It has no recipient.
+    NoRecipient,
+    /// It has more than [`RECIPIENTS_PER_MESSAGE_MAX`].
+    ManyRecipients,
+}
+
+impl fmt::Display for NotAMessage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NoRecipient => "a message needs a recipient",
+            Self::ManyRecipients => "the message has too many recipients after aliases",
+        })
+    }
+}
+
+impl std::error::Error for NotAMessage {}
+
+/// Which of a new message's recipients are lent by the commit that accepts it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Lend {
+    /// None: they wait for a lease.
+    #[default]
+    Nothing,
+    /// Those under these keys.
+    Keys(Vec<RouteKey>),
+    /// All.
+    All,
+}
+
+/// A message to be accepted.
+#[derive(Debug)]
+pub struct NewMessage {
+    pub(crate) id: QueueId,
+    pub(crate) source: Source,
+    pub(crate) reverse_path: ReversePath,
+    pub(crate) body: Option<Body>,
+    pub(crate) recipients: Vec<(Recipient, RouteKey)>,
+    pub(crate) received_at: UnixMillis,
+    pub(crate) priority: i8,
+    /// What is added before the content and left out of it.
+    pub rendition: Rendition,
+    /// How it came.
+    pub reception: Reception,
+    /// Hosts it has passed: its Received fields, without ours.
+    pub hop_count: u32,
+    /// Its Message-ID field, for looking it up.
+    pub message_id: Option<Text>,
+    /// The domain of its From field.
+    pub from_domain: Option<Domain>,
+    /// Why it is held, when it is: it is kept and never lent until released.
+    pub held: Option<Reason>,
+    /// What the accepting commit lends.
+    pub lend: Lend,
+}
+
+impl NewMessage {
+    /// A message with content of its own. `route` gives each address its key. A recipient given twice is
+    /// taken once.
+    ///
+    /// # Errors
+    /// See [`NotAMessage`].
+    pub fn new(
+        sealed: Sealed,
+        envelope: Envelope,
+        received_at: UnixMillis,
+        route: impl FnMut(&Mailbox) -> RouteKey,
+    ) -> Result<Self, NotAMessage> {
+        Self::over(sealed.id, Source::Sealed(sealed), envelope, received_at, route)
+    }
+
+    /// Another message over content that the queue already keeps: a forward, a list, a notice that quotes.
+    ///
+    /// # Errors
+    /// See [`NotAMessage`].
+    pub fn sharing(
+        id: QueueId,
+        content: &Content,
+        envelope: Envelope,
+        received_at: UnixMillis,
+        route: impl FnMut(&Mailbox) -> RouteKey,
+    ) -> Result<Self, NotAMessage> {
+        Self::over(id, Source::Shared(content.clone()), envelope, received_at, route)
+    }
+
+    fn over(
+        id: QueueId,
+        source: Source,
+        envelope: Envelope,
+        received_at: UnixMillis,
+        mut route: impl FnMut(&Mailbox) -> RouteKey,
+    ) -> Result<Self, NotAMessage> {
+        let mut recipients = envelope.recipients;
+        merge(&mut recipients);
+        if recipients.is_empty() {
+            return Err(NotAMessage::NoRecipient);
+        }
+        if recipients.len() > RECIPIENTS_PER_MESSAGE_MAX {
+            return Err(NotAMessage::ManyRecipients);
+        }
+        let routed = recipients.into_iter().map(|recipient| {
+            let key = route(&recipient.address);
+            (recipient, key)
+        });
+        Ok(Self {
+            id,
+            source,
+            reverse_path: envelope.reverse_path,
+            body: envelope.body,
+            recipients: routed.collect(),
+            received_at,
+            priority: 0,
+            rendition: Rendition::default(),
+            reception: Reception::default(),
+            hop_count: 0,
+            message_id: None,
+            from_domain: None,
+            held: None,
+            lend: Lend::Nothing,
+        })
+    }
+
+    /// Its file, if it has one, belongs to the queue now.
+    pub(crate) fn keep(&mut self) {
+        if let Source::Sealed(Sealed { matter: Matter::File(incoming), .. }) = &mut self.source {
+            incoming.keep();
+        }
+    }
+
+    /// Its id.
+    pub fn id(&self) -> QueueId {
+        self.id
+    }
+
+    /// How many recipients it has after merging.
+    pub fn recipient_count(&self) -> usize {
+        self.recipients.len()
+    }
+
+    /// Sets who goes first under one key: smaller is sooner, 0 is normal, bounded to -9..=9.
+    pub fn set_priority(&mut self, priority: i8) {
+        self.priority = priority.clamp(*PRIORITIES.start(), *PRIORITIES.end());
+    }
+}
+
+/// Keeps the first of equal addresses.
+fn merge(recipients: &mut Vec<Recipient>) {
+    if recipients.len() < 2 {
+        return;
+    }
+    let mut seen = BTreeSet::new();
+    let first: Vec<bool> = recipients.iter().map(|recipient| seen.insert(&recipient.address)).collect();
+    drop(seen);
+    let mut first = first.into_iter();
+    recipients.retain(|_| first.next().unwrap_or(true));
+}
+
+/// What an accept gives back.
+#[derive(Debug)]
+pub struct Accepted {
+    /// The proof for the 250.
+    pub receipt: Receipt,
+    /// What was lent by the same commit, with content in memory where it fits.
+    pub attempts: Vec<Attempt>,
+}
+
+/// A queued message as delivery needs it.
+#[derive(Clone, Debug)]
+pub struct Message {
+    /// Its id.
+    pub id: QueueId,
+    /// Where notices go.
+    pub reverse_path: ReversePath,
+    /// What MAIL declared of the content.
+    pub body: Option<Body>,
+    /// What leaves: read it with `message.content.read(&message.rendition)`.
+    pub rendition: Arc<Rendition>,
+    /// The octets as received.
+    pub content: Content,
+    /// Hosts it passed before us.
+    pub hop_count: u32,
+    /// When it came.
+    pub received_at: UnixMillis,
+    /// When it is given up.
+    pub expires_at: UnixMillis,
+    /// Its Message-ID field.
+    pub message_id: Option<Text>,
+    /// The conversation it came in.
+    pub session: Option<SessionId>,
+}
+
+/// One recipient of an attempt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// Its number in the message.
+    pub id: RecipientId,
+    /// Where the message goes.
+    pub address: Mailbox,
+    /// The forward-path as the client gave it.
+    pub given: ForwardPath,
+    /// The alias that led here.
+    pub via: Option<Mailbox>,
+    /// Attempts before this one.
+    pub attempts: u32,
+}
+
+/// One message, lent for one try under one key to at most
+/// [`RECIPIENTS_PER_ATTEMPT_MAX`](crate::limits::RECIPIENTS_PER_ATTEMPT_MAX) recipients. Every recipient is
+/// settled, or the attempt is given back; dropped, it stays in flight until the next start.
+#[derive(Clone, Debug)]
+pub struct Attempt {
+    /// Its id.
+    pub id: AttemptId,
+    /// The message.
+    pub message: Arc<Message>,
+    /// The key it was lent under.
+    pub key: RouteKey,
+    /// The recipients.
+    pub recipients: Vec<Target>,
+}
+
+/// What a try came to, for one recipient.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// In the recipient's mailbox.
+    Delivered,
+    /// Taken by the next host.
+    Relayed,
+    /// Taken by a list or alias that sends it on.
+    Expanded,
+    /// Not now.
+    Deferred,
+    /// Never.
+    Failed,
+}
+
+/// The outcome of a try and who said so.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fate {
+    /// What it came to.
+    pub outcome: Outcome,
+    /// What the other side, or our own agent, answered.
+    pub reply: Reply,
+    /// Who answered: the host and address, or the name of the local agent.
+    pub mta: Text,
+}
+
+impl Fate {
+    /// A fate from its parts.
+    pub fn new(outcome: Outcome, reply: Reply, mta: impl Into<Text>) -> Self {
+        Self { outcome, reply, mta: mta.into() }
+    }
+}
+
+/// Where a recipient stands. The numbers are stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// Not final: waiting, in flight or held.
+    Waiting = 0,
+    /// In the mailbox.
+    Delivered = 1,
+    /// Taken by the next host.
+    Relayed = 2,
+    /// Sent on by a list or alias.
+    Expanded = 3,
+    /// Refused for good.
+    Failed = 4,
+    /// Given up: it could not be delivered before the message expired.
+    Expired = 5,
+}
+
+impl State {
+    pub(crate) fn from_row(number: i64) -> Option<Self> {
+        let all =
+            [Self::Waiting, Self::Delivered, Self::Relayed, Self::Expanded, Self::Failed, Self::Expired];
+        usize::try_from(number).ok().and_then(|number| all.get(number).copied())
+    }
+}
+
+/// Which notice the sender is owed about a recipient. The numbers are stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Notice {
+    /// It failed or expired.
+    Failure = 1,
+    /// It is late and still tried.
+    Delay = 2,
+}
+
+impl Notice {
+    pub(crate) fn from_row(number: i64) -> Option<Self> {
+        match number {
+            1 => Some(Self::Failure),
+            2 => Some(Self::Delay),
+            _ => None,
+        }
+    }
+}
+
+/// What a fate made of a recipient.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Became {
+    /// This was final.
+    Final(State),
+    /// It waits for the next try.
+    Waiting {
+        /// When that is due.
+        next_attempt: UnixMillis,
+    },
+    /// The attempt did not hold this recipient any more: it was settled before, or the message removed.
+    Gone,
+}
+
+/// What became of one recipient, and what the sender is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settlement {
+    /// Who.
+    pub recipient: RecipientId,
+    /// What became of it.
+    pub became: Became,
+    /// A notice that is now owed.
+    pub owed: Option<Notice>,
+    /// A notice that would be owed and may not be sent, as the reverse-path is null (RFC 5321 §4.5.5): the
+    /// caller journals and counts it.
+    pub forbidden: Option<Notice>,
+}
+
+/// What a settle did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Settled {
+    /// One per fate, in the same order.
+    pub recipients: Vec<Settlement>,
+    /// All is final and nothing owed: the message has left the queue.
+    pub removed: bool,
+}
+
+/// One step of a transaction that does several things or none.
+#[derive(Debug)]
+pub enum Change {
+    /// Stores a message.
+    Store(Box<NewMessage>),
+    /// Settles recipients of an attempt.
+    Settle {
+        /// The attempt.
+        attempt: AttemptId,
+        /// What came of it.
+        fates: Vec<(RecipientId, Fate)>,
+    },
+    /// The notices about these recipients are stored (or may not be sent): the debt is cleared.
+    Told {
+        /// The message they are about.
+        message: QueueId,
+        /// The recipients, with the notice that was owed.
+        recipients: Vec<(RecipientId, Notice)>,
+    },
+    /// Removes a message, whatever its state, without any notice.
+    Remove(QueueId),
+}
+
+/// What [`Change`]s did.
+#[derive(Debug, Default)]
+pub struct Applied {
+    /// One per `Store`, in order.
+    pub stored: Vec<Accepted>,
+    /// One per `Settle`, in order.
+    pub settled: Vec<Settled>,
+    /// Messages that left the queue.
+    pub removed: Vec<QueueId>,
+}
+
+/// What a lease asks for.
+#[derive(Clone, Debug)]
+pub struct Lease {
+    /// The moment to which things are due.
+    pub now: UnixMillis,
+    /// Attempts wanted at most.
+    pub limit: usize,
+    /// Attempts under any key that `room` does not name.
+    pub room_per_key: u32,
+    /// Room of keys that differ: those that are busy have less, or none.
+    pub room: Vec<(RouteKey, u32)>,
+}
+
+/// What a lease gives.
+#[derive(Debug, Default)]
+pub struct Leased {
+    /// What is due now.
+    pub attempts: Vec<Attempt>,
+    /// When to ask again, unless [`Queue::changed`](crate::Queue::changed) says so sooner or room is made.
+    /// Not before anything under a key without room.
+    pub next_due: Option<UnixMillis>,
+}

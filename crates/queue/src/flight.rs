@@ -1,0 +1,73 @@
+//! What is lent out: the attempts of this boot, in memory, as of the transaction that is open. A rollback
+//! takes back what the transaction did here, so memory and disk never differ.
+
+use crate::entry::RouteKey;
+use postrider_mail::{AttemptId, QueueId, UnixMillis};
+use std::collections::BTreeMap;
+
+/// One attempt that is out.
+#[derive(Clone, Debug)]
+pub(crate) struct Lent {
+    pub(crate) message: QueueId,
+    pub(crate) content: QueueId,
+    pub(crate) key: RouteKey,
+    pub(crate) null_path: bool,
+    pub(crate) received_at: UnixMillis,
+    pub(crate) expires_at: UnixMillis,
+    /// The attempt holds every recipient of its message that is still open.
+    pub(crate) whole: bool,
+    /// Those not yet settled.
+    pub(crate) recipients: Vec<LentRecipient>,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LentRecipient {
+    pub(crate) ordinal: u32,
+    /// With this one.
+    pub(crate) attempts: u32,
+    pub(crate) delay_told: bool,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Flight {
+    out: BTreeMap<AttemptId, Lent>,
+    undo: Vec<(AttemptId, Option<Lent>)>,
+}
+
+impl Flight {
+    pub(crate) fn get(&self, id: AttemptId) -> Option<&Lent> {
+        self.out.get(&id)
+    }
+
+    /// Notes what is left of an attempt; none left ends it.
+    pub(crate) fn put(&mut self, id: AttemptId, lent: Lent) {
+        let before =
+            if lent.recipients.is_empty() { self.out.remove(&id) } else { self.out.insert(id, lent) };
+        self.undo.push((id, before));
+    }
+
+    pub(crate) fn end(&mut self, id: AttemptId) {
+        let before = self.out.remove(&id);
+        self.undo.push((id, before));
+    }
+
+    /// Ends all attempts of a message that is removed under them.
+    pub(crate) fn end_message(&mut self, message: QueueId) {
+        let of: Vec<AttemptId> =
+            self.out.iter().filter(|(_, lent)| lent.message == message).map(|(id, _)| *id).collect();
+        of.into_iter().for_each(|id| self.end(id));
+    }
+
+    pub(crate) fn committed(&mut self) {
+        self.undo.clear();
+    }
+
+    pub(crate) fn rolled_back(&mut self) {
+        while let Some((id, before)) = self.undo.pop() {
+            match before {
+                Some(lent) => drop(self.out.insert(id, lent)),
+                None => drop(self.out.remove(&id)),
+            }
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! When a message is tried again, and when it is given up (RFC 5321 §4.5.4.1).
+//!
+//! Waits grow by a factor from the first to the longest and are spread by jitter, so that what failed
+//! together does not come back together. Arithmetic is in milliseconds: no wait is truncated to a step.
+
+use crate::limits::{EXPIRY_DEFAULT, RETRY_FIRST_DEFAULT, RETRY_LONGEST_DEFAULT};
+use postrider_mail::UnixMillis;
+use std::time::Duration;
+
+/// The rules of trying again.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Retry {
+    /// The wait after the first failed try.
+    pub first: Duration,
+    /// Each wait is this many times the one before; below 1 counts as 1.
+    pub factor: f64,
+    /// No wait is longer than this, jitter included.
+    pub longest: Duration,
+    /// A wait is moved by up to this part of itself either way; 0 to 0.5.
+    pub jitter: f64,
+    /// How long after its reception a message is given up.
+    pub expiry: Duration,
+    /// When the sender is first told of a delay; `None`: never.
+    pub delay_notice_after: Option<Duration>,
+}
+
+impl Default for Retry {
+    fn default() -> Self {
+        Self {
+            first: RETRY_FIRST_DEFAULT,
+            factor: 1.6,
+            longest: RETRY_LONGEST_DEFAULT,
+            jitter: 0.2,
+            expiry: EXPIRY_DEFAULT,
+            delay_notice_after: None,
+        }
+    }
+}
+
+impl Retry {
+    /// The wait after `tries` failed tries (1 for the first), moved by `dice`, any 64 random bits.
+    pub fn wait(&self, tries: u32, dice: u64) -> Duration {
+        let exponent = i32::try_from(tries.saturating_sub(1).min(1000)).unwrap_or(1000);
+        let longest = self.longest.as_secs_f64();
+        let grown = (self.first.as_secs_f64() * self.factor.max(1.0).powi(exponent)).min(longest);
+        // The top 53 bits make a number from 0 to 1 that a double holds exactly.
+        #[expect(clippy::cast_precision_loss, reason = "53 bits fit a double")]
+        let unit = (dice >> 11) as f64 / (1u64 << 53) as f64;
+        let jitter = self.jitter.clamp(0.0, 0.5);
+        let moved = grown * (1.0 - jitter + 2.0 * jitter * unit);
+        Duration::try_from_secs_f64(moved.min(longest)).map_or(self.longest, |wait| wait.min(self.longest))
+    }
+
+    /// When the next try is due. The last one falls on the moment the message expires.
+    pub(crate) fn next(&self, now: UnixMillis, tries: u32, expires_at: UnixMillis, dice: u64) -> UnixMillis {
+        now.plus(self.wait(tries, dice).max(Duration::from_millis(1))).min(expires_at.max(now))
+    }
+}
+
+/// SplitMix64: enough for jitter, and the same run from the same seed.
+#[derive(Debug)]
+pub(crate) struct Dice(u64);
+
+impl Dice {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    pub(crate) fn roll(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// A wait from zero to `most`, in whole milliseconds.
+    pub(crate) fn up_to(&mut self, most: Duration) -> Duration {
+        let millis = u64::try_from(most.as_millis()).unwrap_or(u64::MAX);
+        Duration::from_millis(self.roll() % millis.saturating_add(1).max(1))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const NO_JITTER: u64 = 1 << 63;
+
+    #[test]
+    fn waits_grow_from_five_minutes_to_four_hours() {
+        let retry = Retry::default();
+        let minutes: Vec<u64> = (1..=10).map(|tries| retry.wait(tries, NO_JITTER).as_secs() / 60).collect();
+        assert_eq!(minutes, [5, 8, 12, 20, 32, 52, 83, 134, 214, 240]);
+    }
+
+    #[test]
+    fn the_last_try_falls_on_the_moment_of_expiry() {
+        let (now, expires) = (UnixMillis::new(1_000), UnixMillis::new(2_000));
+        assert_eq!(Retry::default().next(now, 1, expires, 7), expires);
+        assert_eq!(Retry::default().next(expires, 1, now, 7), expires);
+    }
+
+    proptest! {
+        #[test]
+        fn waits_grow_until_the_longest_and_stay_there(
+            first in 1u64..10_000_000, factor in 1.1f64..4.0, longest in 10_000_000u64..100_000_000,
+        ) {
+            let retry = Retry {
+                first: Duration::from_millis(first),
+                factor,
+                longest: Duration::from_millis(longest),
+                ..Retry::default()
+            };
+            let waits: Vec<Duration> = (1..200).map(|tries| retry.wait(tries, NO_JITTER)).collect();
+            for pair in waits.windows(2) {
+                prop_assert!(pair[1] > pair[0] || pair[0] == retry.longest, "{:?}", pair);
+            }
+            prop_assert_eq!(waits.last().copied(), Some(retry.longest));
+        }
+
+        #[test]
+        fn jitter_stays_within_its_part_and_does_spread(tries in 1u32..12, dice: u64, jitter in 0.05f64..0.5) {
+            let retry = Retry { jitter, ..Retry::default() };
+            let (middle, wait) = (retry.wait(tries, NO_JITTER).as_secs_f64(), retry.wait(tries, dice).as_secs_f64());
+            prop_assert!(wait >= middle * (1.0 - jitter) - 1e-6 && wait <= middle * (1.0 + jitter) + 1e-6);
+            prop_assert!(wait <= retry.longest.as_secs_f64());
+            prop_assert!(retry.wait(tries, 0) < retry.wait(tries, NO_JITTER));
+        }
+
+        #[test]
+        fn a_message_that_always_fails_ends(seed: u64, expiry_hours in 1u64..200) {
+            let mut dice = Dice::new(seed);
+            let retry = Retry::default();
+            let start = UnixMillis::new(1_700_000_000_000);
+            let expires = start.plus(Duration::from_secs(expiry_hours * 3600));
+            let (mut now, mut tries) = (start, 0u32);
+            while now < expires {
+                tries += 1;
+                let next = retry.next(now, tries, expires, dice.roll());
+                prop_assert!(next > now);
+                now = next;
+                prop_assert!(tries < 500);
+            }
+        }
+
+        #[test]
+        fn no_setting_panics(tries: u32, dice: u64, factor: f64, jitter: f64, first: u64, longest: u64) {
+            let retry = Retry {
+                first: Duration::from_secs(first), factor, jitter,
+                longest: Duration::from_secs(longest), ..Retry::default()
+            };
+            prop_assert!(retry.wait(tries, dice) <= retry.longest);
+        }
+    }
+}

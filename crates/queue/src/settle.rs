@@ -1,0 +1,298 @@
+//! What became of recipients, and when a message leaves.
+//!
+//! A fate and the notice it owes are one commit. A message leaves when no recipient is open: all final, and
+//! nothing owed. The one short cut: an attempt that holds all open recipients of a message and settles them
+//! with nothing owed removes the message without writing their rows first.
+
+use crate::entry::{Became, Fate, Notice, Outcome, RecipientId, Settled, Settlement, State};
+use crate::flight::{Lent, LentRecipient};
+use crate::row::{queue_id, reply_text};
+use crate::turn::{Core, Fault, GiveBack};
+use postrider_mail::{AttemptId, Code, Enhanced, QueueId, Reason, Reply, Text, UnixMillis};
+use rusqlite::{OptionalExtension, params};
+
+/// What one fate makes of one recipient.
+struct Decision {
+    ordinal: u32,
+    became: Became,
+    owed: Option<Notice>,
+    forbidden: Option<Notice>,
+    attempts: u32,
+    delay_told: bool,
+    reply: Option<String>,
+    mta: String,
+}
+
+impl Decision {
+    fn state(&self) -> State {
+        match self.became {
+            Became::Final(state) => state,
+            Became::Waiting { .. } | Became::Gone => State::Waiting,
+        }
+    }
+
+    /// Final, with nothing owed.
+    fn closes(&self) -> bool {
+        matches!(self.became, Became::Final(_)) && self.owed.is_none()
+    }
+
+    fn settlement(&self) -> Settlement {
+        let recipient = RecipientId(self.ordinal);
+        Settlement { recipient, became: self.became, owed: self.owed, forbidden: self.forbidden }
+    }
+}
+
+impl Core {
+    pub(crate) fn settle(
+        &mut self,
+        attempt: AttemptId,
+        fates: &[(RecipientId, Fate)],
+        now: UnixMillis,
+    ) -> Result<Settled, Fault> {
+        let Some(mut lent) = self.flight.get(attempt).cloned() else {
+            return Ok(Settled {
+                recipients: fates.iter().map(|(id, _)| gone(*id)).collect(),
+                removed: false,
+            });
+        };
+        let mut held = None;
+        let mut decisions = Vec::with_capacity(fates.len());
+        let mut recipients = Vec::with_capacity(fates.len());
+        for (id, fate) in fates {
+            let Some(at) = lent.recipients.iter().position(|recipient| recipient.ordinal == id.0) else {
+                recipients.push(gone(*id));
+                continue;
+            };
+            let recipient = lent.recipients.remove(at);
+            let decision = self.decide(&lent, recipient, fate, now, &mut held)?;
+            recipients.push(decision.settlement());
+            decisions.push(decision);
+        }
+        let removed = self.record(&mut lent, &decisions, now)?;
+        self.flight.put(attempt, lent);
+        Ok(Settled { recipients, removed })
+    }
+
+    fn decide(
+        &mut self,
+        lent: &Lent,
+        recipient: LentRecipient,
+        fate: &Fate,
+        now: UnixMillis,
+        held: &mut Option<bool>,
+    ) -> Result<Decision, Fault> {
+        let mut delay_told = recipient.delay_told;
+        let (became, notice) = match fate.outcome {
+            Outcome::Delivered => (Became::Final(State::Delivered), None),
+            Outcome::Relayed => (Became::Final(State::Relayed), None),
+            Outcome::Expanded => (Became::Final(State::Expanded), None),
+            Outcome::Failed => (Became::Final(State::Failed), Some(Notice::Failure)),
+            Outcome::Deferred if now >= lent.expires_at && !self.is_held(lent.message, held)? => {
+                (Became::Final(State::Expired), Some(Notice::Failure))
+            }
+            Outcome::Deferred => {
+                let retry = &self.settings.retry;
+                let next_attempt = retry.next(now, recipient.attempts, lent.expires_at, self.dice.roll());
+                let late = retry.delay_notice_after.is_some_and(|after| now.since(lent.received_at) >= after);
+                let tell = late && !delay_told && !lent.null_path;
+                delay_told |= tell;
+                (Became::Waiting { next_attempt }, tell.then_some(Notice::Delay))
+            }
+        };
+        Ok(Decision {
+            ordinal: recipient.ordinal,
+            became,
+            owed: notice.filter(|_| !lent.null_path),
+            forbidden: notice.filter(|_| lent.null_path),
+            attempts: recipient.attempts,
+            delay_told,
+            reply: Some(reply_text(&fate.reply)),
+            mta: fate.mta.as_str().to_owned(),
+        })
+    }
+
+    /// Writes what was decided; says whether the message has left.
+    fn record(&mut self, lent: &mut Lent, decisions: &[Decision], now: UnixMillis) -> Result<bool, Fault> {
+        let closing = decisions.iter().filter(|decision| decision.closes()).count();
+        if closing < decisions.len() {
+            lent.whole = false;
+        }
+        if lent.whole && lent.recipients.is_empty() && closing > 0 {
+            return self.remove_over(lent.message, lent.content);
+        }
+        for decision in decisions {
+            self.record_one(lent, decision, now)?;
+        }
+        if closing == 0 { Ok(false) } else { self.close(lent.message, closing) }
+    }
+
+    fn record_one(&mut self, lent: &Lent, decision: &Decision, now: UnixMillis) -> Result<(), Fault> {
+        let next_attempt = match decision.became {
+            Became::Waiting { next_attempt } => Some(next_attempt.get()),
+            Became::Final(_) | Became::Gone => None,
+        };
+        self.connection
+            .prepare_cached(
+                "UPDATE recipient SET state = ?3, boot = NULL, attempts = ?4, \
+                 pending = ?5 IS NOT NULL AND (SELECT held_at IS NULL FROM message WHERE id = ?1), \
+                 next_attempt = coalesce(?5, next_attempt), last_reply = coalesce(?6, last_reply), \
+                 last_mta = ?7, last_time = ?8, delay_told = ?9, \
+                 notice_owed = CASE WHEN ?10 <> 0 THEN ?10 WHEN ?3 <> 0 THEN 0 ELSE notice_owed END \
+                 WHERE message = ?1 AND ordinal = ?2",
+            )?
+            .execute(params![
+                lent.message.row(),
+                decision.ordinal,
+                decision.state() as i64,
+                decision.attempts,
+                next_attempt,
+                decision.reply,
+                decision.mta,
+                now.get(),
+                decision.delay_told,
+                decision.owed.map_or(0, |notice| notice as i64),
+            ])?;
+        self.batch.octets += 512;
+        if let Some(next_attempt) = next_attempt {
+            self.schedule.note(&lent.key, next_attempt);
+            self.batch.woke = true;
+        }
+        Ok(())
+    }
+
+    /// Ends an attempt for the recipients that were not settled: they are due at once, as if it had not been.
+    pub(crate) fn give_back(&mut self, ask: &GiveBack) -> Result<Settled, Fault> {
+        let Some(mut lent) = self.flight.get(ask.attempt).cloned() else { return Ok(Settled::default()) };
+        if let Some(why) = &ask.set_aside {
+            tracing::error!(message = %lent.message, %why, "a message cannot be read and is set aside");
+            self.hold_one(lent.message, &set_aside_reason(why), ask.now)?;
+        }
+        let expired = ask.now >= lent.expires_at && !self.is_held(lent.message, &mut None)?;
+        let decisions: Vec<Decision> = lent
+            .recipients
+            .drain(..)
+            .map(|recipient| {
+                let notice = expired.then_some(Notice::Failure);
+                let next_attempt = ask.now;
+                Decision {
+                    ordinal: recipient.ordinal,
+                    became: if expired {
+                        Became::Final(State::Expired)
+                    } else {
+                        Became::Waiting { next_attempt }
+                    },
+                    owed: notice.filter(|_| !lent.null_path),
+                    forbidden: notice.filter(|_| lent.null_path),
+                    attempts: recipient.attempts.saturating_sub(1),
+                    delay_told: recipient.delay_told,
+                    reply: expired.then(|| reply_text(&expired_reply())),
+                    mta: String::new(),
+                }
+            })
+            .collect();
+        let removed = self.record(&mut lent, &decisions, ask.now)?;
+        self.flight.end(ask.attempt);
+        Ok(Settled { recipients: decisions.iter().map(Decision::settlement).collect(), removed })
+    }
+
+    /// Clears debts; says whether the message has left.
+    pub(crate) fn told(
+        &mut self,
+        message: QueueId,
+        recipients: &[(RecipientId, Notice)],
+    ) -> Result<bool, Fault> {
+        let mut closing = 0;
+        for (id, notice) in recipients {
+            let sql = "UPDATE recipient SET notice_owed = 0 \
+                       WHERE message = ?1 AND ordinal = ?2 AND notice_owed = ?3 RETURNING state";
+            let state: Option<i64> = self
+                .connection
+                .prepare_cached(sql)?
+                .query_row(params![message.row(), id.0, *notice as i64], |row| row.get(0))
+                .optional()?;
+            closing += usize::from(state.is_some_and(|state| state != State::Waiting as i64));
+        }
+        if closing == 0 { Ok(false) } else { self.close(message, closing) }
+    }
+
+    /// Counts recipients as closed; the last one takes the message with it.
+    fn close(&mut self, message: QueueId, closing: usize) -> Result<bool, Fault> {
+        let sql = "UPDATE message SET open = open - ?2 WHERE id = ?1 RETURNING open, content";
+        let left = self
+            .connection
+            .prepare_cached(sql)?
+            .query_row(params![message.row(), closing as i64], |row| {
+                Ok((row.get::<_, i64>(0)?, queue_id(row, 1)?))
+            })
+            .optional()?;
+        match left {
+            Some((open, content)) if open <= 0 => self.remove_over(message, content),
+            _ => Ok(false),
+        }
+    }
+
+    /// Removes a message whatever its state; says whether it was there.
+    pub(crate) fn remove(&mut self, message: QueueId) -> Result<bool, Fault> {
+        let sql = "SELECT content FROM message WHERE id = ?1";
+        let content = self
+            .connection
+            .prepare_cached(sql)?
+            .query_row([message.row()], |row| queue_id(row, 0))
+            .optional()?;
+        self.flight.end_message(message);
+        content.map_or(Ok(false), |content| self.remove_over(message, content))
+    }
+
+    fn remove_over(&mut self, message: QueueId, content: QueueId) -> Result<bool, Fault> {
+        if self.connection.prepare_cached("DELETE FROM message WHERE id = ?1")?.execute([message.row()])? == 0
+        {
+            return Ok(false);
+        }
+        self.connection
+            .prepare_cached("DELETE FROM recipient WHERE message = ?1")?
+            .execute([message.row()])?;
+        let in_file: Option<bool> = self
+            .connection
+            .prepare_cached("DELETE FROM content WHERE id = ?1 AND messages = 1 RETURNING octets IS NULL")?
+            .query_row([content.row()], |row| row.get(0))
+            .optional()?;
+        match in_file {
+            None => {
+                let sql = "UPDATE content SET messages = messages - 1 WHERE id = ?1";
+                self.connection.prepare_cached(sql)?.execute([content.row()])?;
+            }
+            Some(true) => {
+                let sql = "INSERT OR IGNORE INTO garbage VALUES (?1)";
+                self.connection.prepare_cached(sql)?.execute([content.row()])?;
+                self.batch.garbage.push(content);
+            }
+            Some(false) => {}
+        }
+        self.tally.messages -= 1;
+        self.batch.octets += 1024;
+        Ok(true)
+    }
+
+    /// Whether a message is held; looked up once.
+    fn is_held(&self, message: QueueId, known: &mut Option<bool>) -> Result<bool, Fault> {
+        if let Some(held) = known {
+            return Ok(*held);
+        }
+        let sql = "SELECT held_at IS NOT NULL FROM message WHERE id = ?1";
+        let held =
+            self.connection.prepare_cached(sql)?.query_row([message.row()], |row| row.get(0)).optional()?;
+        Ok(*known.insert(held.unwrap_or(false)))
+    }
+}
+
+fn gone(recipient: RecipientId) -> Settlement {
+    Settlement { recipient, became: Became::Gone, owed: None, forbidden: None }
+}
+
+pub(crate) fn set_aside_reason(why: &Text) -> Reason {
+    Reason::new("spool", why.clone())
+}
+
+fn expired_reply() -> Reply {
+    Reply::new(Code::of(554), Enhanced::of(5, 4, 7), "the message could not be delivered in time")
+}

@@ -1,0 +1,405 @@
+//! The client engine: it brings messages to a host by SMTP (RFC 5321) or LMTP (RFC 2033).
+//!
+//! Octets and the time go in; octets and events come out. It knows no socket, no clock and no routing, never
+//! holds content, and decides nothing but what the peer's offer decides: a message larger than SIZE allows
+//! and an address that is not ASCII are refused without being sent.
+//!
+//! The order of calls:
+//! 1. [`Session::new`], then [`receive`](Session::receive) whatever the connection brings, as long as any of
+//!    it is left, until an event is more than [`Event::NeedInput`].
+//! 2. [`Event::Ready`] brings an [`Idle`]: [`begin`](Session::begin) a transaction, or
+//!    [`quit`](Session::quit). Every input read so far must have been given to `receive` before.
+//! 3. [`Event::SendContent`] brings an [`Open`]: [`content`](Session::content) any number of times, then
+//!    [`end_of_content`](Session::end_of_content).
+//! 4. [`Event::Finished`] brings one fate for each recipient, and the `Idle` back: any number of
+//!    transactions go over one connection.
+//! 5. [`Event::Failed`] and [`Event::Closed`] end the session: flush what is on the wire, and close.
+//!
+//! Whenever input is awaited, the wire must be flushed first; with PIPELINING the peer should be read while
+//! it is written to, for its replies may fill its send buffer (RFC 2920 §3.1).
+//!
+//! STARTTLS and AUTH will stand between `Ready` and the first `begin`, each taking the `Idle` and giving it
+//! back; CHUNKING beside `content`.
+
+mod flight;
+mod offer;
+mod outcome;
+mod stuffing;
+
+pub use offer::Offer;
+pub use outcome::{Failure, FailureKind, Fate, Outcome, Stage, Transaction};
+
+use crate::dialogue::{Line, Out};
+use crate::limits::{
+    CLIENT_CHUNK_TIMEOUT, CLIENT_COMMAND_TIMEOUT, CLIENT_END_TIMEOUT, CLIENT_GREETING_TIMEOUT,
+    CLIENT_QUIT_TIMEOUT,
+};
+use crate::reply::Reader;
+use crate::server::Dialect;
+use flight::{Flight, Next, kept, send};
+use outcome::Answer;
+use postrider_mail::{Host, Reply};
+use std::time::{Duration, Instant};
+use stuffing::Stuffer;
+
+/// The right to begin a transaction or to quit: the session waits for nothing.
+#[derive(Debug, PartialEq, Eq)]
+#[must_use = "the peer waits: begin a transaction, or quit"]
+pub struct Idle(());
+
+/// The right to send content: the peer has said 354.
+#[derive(Debug, PartialEq, Eq)]
+#[must_use = "the peer waits for content"]
+pub struct Open(());
+
+/// What a call into the session led to.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Event {
+    /// Nothing yet: flush the wire, read more.
+    NeedInput,
+    /// The peer has answered our greeting; what it offers is in [`Session::offer`].
+    Ready(Idle),
+    /// At least one recipient was taken, and the peer waits for content.
+    SendContent(Open),
+    /// The transaction is over, and each recipient's fate decided.
+    Finished(Outcome, Idle),
+    /// The session is over, and not as it should be.
+    Failed(Failure),
+    /// The session is over: after QUIT, or after [`Event::Failed`] has said why.
+    Closed,
+}
+
+/// What [`Session::receive`] made of its input.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Step {
+    /// Octets of the input that are done with; all of them when more input is needed.
+    pub consumed: usize,
+    /// What they led to.
+    pub event: Event,
+}
+
+/// One connection's conversation, from the greeting to QUIT.
+#[derive(Debug)]
+pub struct Session {
+    dialect: Dialect,
+    name: Host,
+    reader: Reader,
+    offer: Offer,
+    state: State,
+    deadline: Option<Instant>,
+}
+
+/// What the session waits for, with what is known only then.
+#[derive(Debug)]
+enum State {
+    /// The peer's greeting.
+    Greeting,
+    /// The reply to EHLO or LHLO, or to HELO.
+    Hello { extended: bool },
+    /// Our own side.
+    Idle { needs_reset: bool },
+    /// Replies to the commands of an envelope.
+    Envelope(Box<Flight>),
+    /// Content from our own side.
+    Content(Box<Flight>, Stuffer),
+    /// The replies after the final dot, for these recipients.
+    End(Box<Flight>, std::vec::IntoIter<usize>),
+    /// The reply after a dot that ended no content.
+    LoneDot(Box<Flight>),
+    /// The reply to QUIT.
+    Quit,
+    /// Nothing more.
+    Over,
+}
+
+impl Session {
+    /// A session on a connection just made, whose other end speaks this dialect. `name` is how we introduce
+    /// ourselves.
+    pub fn new(dialect: Dialect, name: Host, now: Instant) -> Self {
+        Self {
+            dialect,
+            name,
+            reader: Reader::default(),
+            offer: Offer::default(),
+            state: State::Greeting,
+            deadline: Some(now + CLIENT_GREETING_TIMEOUT),
+        }
+    }
+
+    /// What the peer offers; nothing before [`Event::Ready`].
+    pub fn offer(&self) -> &Offer {
+        &self.offer
+    }
+
+    /// When [`timed_out`](Self::timed_out) is to be called, unless something happens before. None while the
+    /// session is idle or over: how long to keep an idle connection is for the caller to say.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.deadline
+    }
+
+    /// Takes octets from the peer, up to the first event.
+    pub fn receive(&mut self, input: &[u8], out: &mut Out<'_>) -> Step {
+        let mut consumed = 0;
+        while consumed < input.len() {
+            if matches!(self.state, State::Over) {
+                return Step { consumed: input.len(), event: Event::Closed };
+            }
+            let event = match self.reader.read(&input[consumed..], out.dialogue) {
+                Ok((octets, reply)) => {
+                    consumed += octets;
+                    reply.map_or(Event::NeedInput, |reply| self.replied(reply, out))
+                }
+                Err(malformed) => {
+                    consumed = input.len();
+                    self.interrupted(FailureKind::Malformed(malformed), out)
+                }
+            };
+            if !matches!(event, Event::NeedInput) {
+                return Step { consumed, event };
+            }
+        }
+        Step { consumed, event: Event::NeedInput }
+    }
+
+    /// Begins a transaction. Where the offer alone decides every fate, it is [`Event::Finished`] at once and
+    /// nothing is sent.
+    pub fn begin(&mut self, _: Idle, transaction: Transaction, out: &mut Out<'_>) -> Event {
+        let mut flight = Box::new(Flight::new(transaction, &self.offer, out.now));
+        let State::Idle { needs_reset } = self.state else {
+            // The peer hung up or spoke out of turn while we were idle, and `Failed` has said so.
+            return failed(Stage::Idle, FailureKind::Disconnected, None, flight.fates());
+        };
+        if flight.is_decided() {
+            return Event::Finished(flight.outcome(), Idle(()));
+        }
+        flight.start(needs_reset, out);
+        self.deadline = Some(flight.deadline(out.now));
+        self.state = State::Envelope(flight);
+        Event::NeedInput
+    }
+
+    /// Sends a piece of content, which has CRLF line ends; dots are stuffed here. Flush the wire before the
+    /// next piece. Nothing is sent once the session has failed.
+    pub fn content(&mut self, _: &Open, piece: &[u8], out: &mut Out<'_>) {
+        if let State::Content(_, stuffer) = &mut self.state {
+            stuffer.content(piece, out.wire);
+            self.deadline = Some(out.now + CLIENT_CHUNK_TIMEOUT);
+        }
+    }
+
+    /// Ends the content with its dot. From here on the peer may have the message.
+    pub fn end_of_content(&mut self, _: Open, out: &mut Out<'_>) {
+        if let State::Content(mut flight, mut stuffer) = self.leave() {
+            stuffer.finish(out.wire);
+            out.dialogue.line(Line::Content { octets: stuffer.octets() });
+            let taken = flight.taken();
+            self.enter(State::End(flight, taken), CLIENT_END_TIMEOUT, out);
+        }
+    }
+
+    /// Says QUIT. The caller may wait for [`Event::Closed`], or flush and close at once.
+    pub fn quit(&mut self, _: Idle, out: &mut Out<'_>) {
+        if matches!(self.state, State::Idle { .. }) {
+            send(out, |wire| wire.extend_from_slice(b"QUIT"));
+            self.enter(State::Quit, CLIENT_QUIT_TIMEOUT, out);
+        }
+    }
+
+    /// The deadline has passed.
+    pub fn timed_out(&mut self, out: &mut Out<'_>) -> Event {
+        self.interrupted(FailureKind::TimedOut, out)
+    }
+
+    /// The peer has closed the connection, or it broke.
+    pub fn end_of_input(&mut self, out: &mut Out<'_>) -> Event {
+        self.interrupted(FailureKind::Disconnected, out)
+    }
+
+    /// Our own side gives up, whatever the state; content that was begun is never ended.
+    pub fn abandon(&mut self, out: &mut Out<'_>) -> Event {
+        self.interrupted(FailureKind::Abandoned, out)
+    }
+
+    /// Takes one whole reply.
+    fn replied(&mut self, reply: Reply, out: &mut Out<'_>) -> Event {
+        match self.leave() {
+            State::Greeting => self.greeted(reply, out),
+            State::Hello { extended } => self.introduced(extended, reply, out),
+            State::Envelope(flight) => self.envelope_replied(flight, reply, out),
+            State::End(flight, taken) => self.end_replied(flight, taken, reply, out),
+            State::LoneDot(flight) => match Answer::from(kept(reply)) {
+                Answer::Closing(refusal) => {
+                    fail(State::LoneDot(flight), FailureKind::Closing, Some(refusal.into()), out)
+                }
+                // Nobody was to get that message: what became of it means nothing.
+                _ => self.finish(flight, false),
+            },
+            state @ (State::Idle { .. } | State::Content(..)) => match Answer::from(kept(reply)) {
+                Answer::Closing(refusal) => fail(state, FailureKind::Closing, Some(refusal.into()), out),
+                Answer::No(refusal) => fail(state, FailureKind::OutOfTurn, Some(refusal.into()), out),
+                Answer::Yes(reply) | Answer::GoOn(reply) => {
+                    fail(state, FailureKind::OutOfTurn, Some(reply), out)
+                }
+            },
+            State::Quit | State::Over => Event::Closed,
+        }
+    }
+
+    fn greeted(&mut self, reply: Reply, out: &mut Out<'_>) -> Event {
+        match Answer::from(reply) {
+            Answer::Yes(_) => self.introduce(true, out),
+            answer => turned_away(State::Greeting, answer, out),
+        }
+    }
+
+    /// Any 5yz to EHLO means that the peer is older than it (RFC 5321 §3.2, §4.1.4).
+    fn introduced(&mut self, extended: bool, reply: Reply, out: &mut Out<'_>) -> Event {
+        match Answer::from(reply) {
+            Answer::Yes(reply) => {
+                if extended {
+                    self.offer = Offer::of(&reply);
+                }
+                self.state = State::Idle { needs_reset: false };
+                Event::Ready(Idle(()))
+            }
+            Answer::No(refusal) if extended && self.dialect == Dialect::Smtp && !refusal.is_transient() => {
+                self.introduce(false, out)
+            }
+            answer => turned_away(State::Hello { extended }, answer, out),
+        }
+    }
+
+    /// EHLO or LHLO with our name in ASCII; HELO where that was refused.
+    fn introduce(&mut self, extended: bool, out: &mut Out<'_>) -> Event {
+        let verb = match (self.dialect, extended) {
+            (Dialect::Lmtp, _) => "LHLO ",
+            (Dialect::Smtp, true) => "EHLO ",
+            (Dialect::Smtp, false) => "HELO ",
+        };
+        let name = self.name.key();
+        send(out, |wire| {
+            wire.extend_from_slice(verb.as_bytes());
+            wire.extend_from_slice(name.as_bytes());
+        });
+        self.enter(State::Hello { extended }, CLIENT_COMMAND_TIMEOUT, out);
+        Event::NeedInput
+    }
+
+    fn envelope_replied(&mut self, mut flight: Box<Flight>, reply: Reply, out: &mut Out<'_>) -> Event {
+        match flight.replied(reply, out) {
+            Next::Wait => {
+                self.deadline = Some(flight.deadline(out.now));
+                self.state = State::Envelope(flight);
+                Event::NeedInput
+            }
+            Next::Content => {
+                self.enter(State::Content(flight, Stuffer::new()), CLIENT_CHUNK_TIMEOUT, out);
+                Event::SendContent(Open(()))
+            }
+            // LMTP answers the dot once for each recipient taken: here, never (RFC 2033 §4.2).
+            Next::LoneDot(reply) if self.dialect == Dialect::Lmtp => {
+                fail(State::Envelope(flight), FailureKind::OutOfTurn, Some(reply), out)
+            }
+            Next::LoneDot(_) => {
+                send(out, |wire| wire.push(b'.'));
+                self.enter(State::LoneDot(flight), CLIENT_END_TIMEOUT, out);
+                Event::NeedInput
+            }
+            Next::Finished { needs_reset } => self.finish(flight, needs_reset),
+            Next::Failed(kind, reply) => fail(State::Envelope(flight), kind, Some(reply), out),
+        }
+    }
+
+    /// SMTP's one reply decides for all recipients, each of LMTP's for one, in the order of RCPT
+    /// (RFC 2033 §4.2). Even 421 says that the message was not taken.
+    fn end_replied(
+        &mut self,
+        mut flight: Box<Flight>,
+        mut taken: std::vec::IntoIter<usize>,
+        reply: Reply,
+        out: &mut Out<'_>,
+    ) -> Event {
+        let (fate, closing) = match Answer::from(kept(reply)) {
+            Answer::Yes(reply) => (Fate::Accepted(reply), None),
+            Answer::No(refusal) => (Fate::Refused { stage: Stage::End, refusal }, None),
+            Answer::Closing(refusal) => {
+                let reply = Reply::from(refusal.clone());
+                (Fate::Refused { stage: Stage::End, refusal }, Some(reply))
+            }
+            Answer::GoOn(reply) => {
+                return fail(State::End(flight, taken), FailureKind::OutOfTurn, Some(reply), out);
+            }
+        };
+        let decided = if self.dialect == Dialect::Lmtp { 1 } else { taken.len() };
+        for index in taken.by_ref().take(decided) {
+            flight.decide(index, fate.clone());
+        }
+        if closing.is_some() {
+            return fail(State::End(flight, taken), FailureKind::Closing, closing, out);
+        }
+        if taken.as_slice().is_empty() {
+            return self.finish(flight, false);
+        }
+        self.enter(State::End(flight, taken), CLIENT_END_TIMEOUT, out);
+        Event::NeedInput
+    }
+
+    fn finish(&mut self, flight: Box<Flight>, needs_reset: bool) -> Event {
+        self.state = State::Idle { needs_reset };
+        Event::Finished(flight.outcome(), Idle(()))
+    }
+
+    fn interrupted(&mut self, kind: FailureKind, out: &mut Out<'_>) -> Event {
+        fail(self.leave(), kind, None, out)
+    }
+
+    /// Moves the state out; unless another is entered, the session is over.
+    fn leave(&mut self) -> State {
+        self.deadline = None;
+        std::mem::replace(&mut self.state, State::Over)
+    }
+
+    fn enter(&mut self, state: State, timeout: Duration, out: &Out<'_>) {
+        self.state = state;
+        self.deadline = Some(out.now + timeout);
+    }
+}
+
+/// The peer will not serve us. It is told that we go (RFC 5321 §3.1), unless it goes itself.
+fn turned_away(state: State, answer: Answer, out: &mut Out<'_>) -> Event {
+    match answer {
+        Answer::Closing(refusal) => fail(state, FailureKind::Closing, Some(refusal.into()), out),
+        Answer::No(refusal) => {
+            send(out, |wire| wire.extend_from_slice(b"QUIT"));
+            fail(state, FailureKind::Refused, Some(refusal.into()), out)
+        }
+        Answer::Yes(reply) | Answer::GoOn(reply) => fail(state, FailureKind::OutOfTurn, Some(reply), out),
+    }
+}
+
+/// The end of a session that was in `state`. After QUIT the work is done, and nothing is a failure.
+fn fail(state: State, kind: FailureKind, reply: Option<Reply>, out: &mut Out<'_>) -> Event {
+    let (stage, fates) = match state {
+        State::Greeting => (Stage::Greeting, Vec::new()),
+        State::Hello { .. } => (Stage::Hello, Vec::new()),
+        State::Idle { .. } => (Stage::Idle, Vec::new()),
+        State::Envelope(flight) => (flight.stage(), flight.fates()),
+        State::Content(flight, stuffer) => {
+            out.dialogue.line(Line::Content { octets: stuffer.octets() });
+            (Stage::Content, flight.fates())
+        }
+        State::End(mut flight, taken) => {
+            for index in taken {
+                flight.decide(index, Fate::LostAfterDot);
+            }
+            (Stage::End, flight.fates())
+        }
+        State::LoneDot(flight) => (Stage::End, flight.fates()),
+        State::Quit | State::Over => return Event::Closed,
+    };
+    failed(stage, kind, reply, fates)
+}
+
+fn failed(stage: Stage, kind: FailureKind, reply: Option<Reply>, fates: Vec<Fate>) -> Event {
+    Event::Failed(Failure { stage, kind, reply, fates })
+}

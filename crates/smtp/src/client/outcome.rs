@@ -1,0 +1,210 @@
+//! What a transaction is, how it ends for each recipient, and how a session fails.
+
+use crate::reply::Malformed;
+use postrider_mail::{Body, Class, Code, Enhanced, ForwardPath, Refusal, Reply, ReversePath};
+use std::fmt;
+
+/// A message to be sent: all but its content.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Transaction {
+    /// Where notices go.
+    pub reverse_path: ReversePath,
+    /// Where the message goes, in the order of the outcome's fates. The caller bounds their number.
+    pub recipients: Vec<ForwardPath>,
+    /// Octets of content with its line ends (RFC 1870), where they are known.
+    pub size: Option<u64>,
+    /// What is declared of the content's octets.
+    pub body: Option<Body>,
+}
+
+/// Where in the conversation something was decided or went wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Stage {
+    /// Before or at the peer's greeting.
+    Greeting,
+    /// EHLO, LHLO or HELO.
+    Hello,
+    /// Between transactions.
+    Idle,
+    /// We decided from what the peer offers; nothing was sent.
+    Offer,
+    /// RSET.
+    Reset,
+    /// MAIL.
+    Mail,
+    /// RCPT.
+    Rcpt,
+    /// DATA, until the reply to it.
+    Data,
+    /// While content was sent.
+    Content,
+    /// After the final dot.
+    End,
+}
+
+impl fmt::Display for Stage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Greeting => "at the greeting",
+            Self::Hello => "at EHLO",
+            Self::Idle => "between messages",
+            Self::Offer => "before MAIL",
+            Self::Reset => "at RSET",
+            Self::Mail => "at MAIL",
+            Self::Rcpt => "at RCPT",
+            Self::Data => "at DATA",
+            Self::Content => "amid the content",
+            Self::End => "after the content",
+        })
+    }
+}
+
+/// What became of one recipient.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// The peer took the message for this recipient: the reply after the final dot.
+    Accepted(Reply),
+    /// It was refused, now (4yz) or for good (5yz).
+    Refused {
+        /// What it was refused at; [`Stage::Offer`] when the words are ours.
+        stage: Stage,
+        /// In which words.
+        refusal: Refusal,
+    },
+    /// The peer has enough recipients for this transaction: ask again in another, at once
+    /// (RFC 5321 §4.5.3.1.10). At least one recipient before it was taken.
+    AnotherTransaction(Refusal),
+    /// The session failed before the peer decided; trying again repeats nothing.
+    Undecided,
+    /// The session failed after the final dot and before its reply: the message may have arrived, so that
+    /// trying again may bring it twice (RFC 1047).
+    LostAfterDot,
+}
+
+impl Fate {
+    /// The reply that decided, where one did.
+    pub fn reply(&self) -> Option<&Reply> {
+        match self {
+            Self::Accepted(reply) => Some(reply),
+            Self::Refused { refusal, .. } | Self::AnotherTransaction(refusal) => Some(refusal.reply()),
+            Self::Undecided | Self::LostAfterDot => None,
+        }
+    }
+
+    /// The reply to RCPT, as a fate. Code 552 once meant what 452 means (RFC 5321 §4.5.3.1.10).
+    pub(crate) fn refused_at_rcpt(refusal: Refusal, others_taken: bool) -> Self {
+        let too_many = match (refusal.reply().code().number(), refusal.reply().enhanced()) {
+            (452, None) => true,
+            (452 | 552, Some(enhanced)) => (enhanced.subject(), enhanced.detail()) == (5, 3),
+            _ => false,
+        };
+        if too_many && others_taken {
+            Self::AnotherTransaction(refusal)
+        } else {
+            Self::Refused { stage: Stage::Rcpt, refusal }
+        }
+    }
+}
+
+/// How a transaction ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// One fate for each recipient, in the order given; each is decided.
+    pub fates: Vec<Fate>,
+    /// BODY=8BITMIME was to be declared, but the peer does not offer it: content went without the word.
+    pub body_undeclared: bool,
+}
+
+/// Why a session cannot go on. The connection is of no further use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// Where in the conversation.
+    pub stage: Stage,
+    /// What went wrong.
+    pub kind: FailureKind,
+    /// The reply that said so, where one did.
+    pub reply: Option<Reply>,
+    /// One fate for each recipient of the transaction under way, in the order given; empty without one.
+    pub fates: Vec<Fate>,
+}
+
+/// What went wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FailureKind {
+    /// The peer refuses to serve us: a 4yz or 5yz to the greeting, to EHLO and HELO, or to RSET.
+    Refused,
+    /// The peer ends the session: 421 (RFC 5321 §3.8).
+    Closing,
+    /// The connection is closed.
+    Disconnected,
+    /// A deadline passed.
+    TimedOut,
+    /// What the peer sent is no reply.
+    Malformed(Malformed),
+    /// A reply that nobody waited for, or one that means nothing here.
+    OutOfTurn,
+    /// Our own side gave up.
+    Abandoned,
+}
+
+impl fmt::Display for FailureKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused => f.write_str("the host refuses to serve us"),
+            Self::Closing => f.write_str("the host ends the session"),
+            Self::Disconnected => f.write_str("the connection was closed"),
+            Self::TimedOut => f.write_str("the host took too long"),
+            Self::Malformed(malformed) => malformed.fmt(f),
+            Self::OutOfTurn => f.write_str("the host sent a reply that means nothing here"),
+            Self::Abandoned => f.write_str("we gave up"),
+        }
+    }
+}
+
+/// One line for people: `at RCPT: the host ends the session: 421 4.3.2 shutting down`.
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.stage, self.kind)?;
+        self.reply.iter().try_for_each(|reply| write!(f, ": {reply}"))
+    }
+}
+
+/// What a reply says to the command before it.
+pub(crate) enum Answer {
+    /// 2yz, any.
+    Yes(Reply),
+    /// 3yz.
+    GoOn(Reply),
+    /// 4yz or 5yz, but for 421.
+    No(Refusal),
+    /// 421.
+    Closing(Refusal),
+}
+
+impl From<Reply> for Answer {
+    fn from(reply: Reply) -> Self {
+        const SERVICE_CLOSING: Code = Code::of(421);
+        match reply.class() {
+            Class::Completed => Self::Yes(reply),
+            Class::Intermediate => Self::GoOn(reply),
+            Class::Transient | Class::Permanent => {
+                let is_closing = reply.code() == SERVICE_CLOSING;
+                #[expect(clippy::expect_used, reason = "the class is one of a refusal's two")]
+                let refusal = Refusal::try_from(reply).expect("a 4yz or 5yz is a refusal");
+                if is_closing { Self::Closing(refusal) } else { Self::No(refusal) }
+            }
+        }
+    }
+}
+
+/// 552: larger than the peer says it takes (RFC 1870 §6.1).
+pub(crate) fn too_large(size: u64, octets_max: u64) -> Refusal {
+    let text = format!("the message has {size} octets, and the next host takes at most {octets_max}");
+    Refusal::of(Code::of(552), Enhanced::of(5, 3, 4), text)
+}
+
+/// 553: an address that would need SMTPUTF8 (RFC 6531 §3.5).
+pub(crate) fn not_ascii(whose: &str) -> Refusal {
+    let text = format!("the {whose} is not ASCII, and that is not agreed with the next host");
+    Refusal::of(Code::of(553), Enhanced::of(5, 6, 7), text)
+}
