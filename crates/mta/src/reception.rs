@@ -86,6 +86,8 @@ pub(crate) struct Conversation {
     accepting: Option<Box<Accepted>>,
     stop: watch::Receiver<bool>,
     stopping: bool,
+    /// How the conversation will have ended, for its story.
+    ending: &'static str,
     seat: Seat,
 }
 
@@ -125,6 +127,7 @@ impl Conversation {
             accepting: None,
             stop,
             stopping: false,
+            ending: "with the reply above",
             seat,
         }
     }
@@ -199,7 +202,10 @@ impl Conversation {
                 self.closed("the peer did not read our replies");
                 return ControlFlow::Break(());
             }
-            Woke::DeadlinePassed => self.with_session(|session, out| session.timed_out(out)),
+            Woke::DeadlinePassed => {
+                self.ending = "nothing complete came in time";
+                self.with_session(|session, out| session.timed_out(out));
+            }
             Woke::Stop => {
                 self.stopping = true;
                 self.with_session(|session, out| session.last_call(out));
@@ -231,7 +237,7 @@ impl Conversation {
             return match self.wire.read_more() {
                 Ok(end_of_input) => {
                     if end_of_input {
-                        self.session.end_of_input();
+                        self.end_of_input();
                     }
                     self.advance()
                 }
@@ -242,7 +248,7 @@ impl Conversation {
             Ok(None) => ControlFlow::Continue(()),
             Ok(Some(octets)) => {
                 if octets == 0 {
-                    self.session.end_of_input();
+                    self.end_of_input();
                 }
                 let (consumed, flow) = self.feed(&scratch[..octets]);
                 self.wire.put_back(scratch[consumed..octets].to_vec());
@@ -266,7 +272,7 @@ impl Conversation {
                 Event::TransactionOver => self.transaction = None,
                 Event::Ask(question) => self.asked(question),
                 Event::Closed => {
-                    self.closed("the session ended");
+                    self.closed(self.ending);
                     self.waiting = Waiting::Close;
                     let flow = if self.wire.has_unsent() {
                         ControlFlow::Continue(())
@@ -286,6 +292,11 @@ impl Conversation {
     fn with_session(&mut self, act: impl FnOnce(&mut Session<Receipt>, &mut Out<'_>)) {
         let mut out = Out { now: Instant::now(), wire: self.wire.outgoing(), dialogue: &mut self.story };
         act(&mut self.session, &mut out);
+    }
+
+    fn end_of_input(&mut self) {
+        self.ending = "the peer closed its side";
+        self.session.end_of_input();
     }
 
     fn closed(&mut self, why: impl Into<postrider_mail::Text>) {

@@ -1,0 +1,293 @@
+//! A server in this process, on a free port of loopback, with a directory in memory; and a client that
+//! says one thing at a time.
+
+use postrider_journal::Query;
+use postrider_mail::id::IdMaker;
+use postrider_mail::{Mailbox, Service, UnixMillis};
+use postrider_mta::dispatch::dispatch;
+use postrider_mta::lending::lending;
+use postrider_mta::listen::{Seats, listen};
+use postrider_mta::local::Mailboxes;
+use postrider_mta::world::{RuntimePool, WallClock};
+use postrider_mta::{Server, Settings, Stories, World};
+use postrider_policy::admit::Rules;
+use postrider_policy::local::{DomainRules, Domains, Local};
+use postrider_policy::port::{Directory, Entry, Unavailable};
+use postrider_policy::route::{Hop, Rule};
+use postrider_queue::{Filter, Listing};
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+use tokio::sync::{mpsc, watch};
+
+/// How long a condition may take to come true.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The directory: `None` means that it cannot be read.
+#[derive(Default)]
+pub(crate) struct Table(Mutex<Option<BTreeMap<String, Entry>>>);
+
+impl Directory for Table {
+    fn look_up(&self, address: &Mailbox) -> Result<Option<Entry>, Unavailable> {
+        match &*self.0.lock().unwrap() {
+            Some(table) => Ok(table.get(&address.key()).cloned()),
+            None => Err(Unavailable("the disk is away".into())),
+        }
+    }
+}
+
+impl Table {
+    pub(crate) fn account(&self, local: &str) {
+        self.put(local, Some(Entry::Account(mailbox(local))));
+    }
+
+    pub(crate) fn alias(&self, local: &str, members: &[&str]) {
+        self.put(local, Some(Entry::Alias(members.iter().map(|member| mailbox(member)).collect())));
+    }
+
+    pub(crate) fn remove(&self, local: &str) {
+        self.put(local, None);
+    }
+
+    pub(crate) fn break_down(&self) {
+        *self.0.lock().unwrap() = None;
+    }
+
+    fn put(&self, local: &str, entry: Option<Entry>) {
+        let mut table = self.0.lock().unwrap();
+        let table = table.get_or_insert_default();
+        match entry {
+            Some(entry) => table.insert(mailbox(local).key(), entry),
+            None => table.remove(&mailbox(local).key()),
+        };
+    }
+}
+
+pub(crate) fn mailbox(local: &str) -> Mailbox {
+    format!("{local}@local.example").parse().unwrap()
+}
+
+/// A running server.
+pub(crate) struct Running {
+    pub address: SocketAddr,
+    pub server: Server,
+    pub directory: Arc<Table>,
+    pub runtime: Runtime,
+    pub folder: TempDir,
+    stop: watch::Sender<bool>,
+    reader: postrider_journal::Reader,
+}
+
+/// Starts a server whose settings were adjusted by `adjust`.
+pub(crate) fn start(service: Service, adjust: impl FnOnce(&mut Settings)) -> Running {
+    let folder = tempfile::tempdir().unwrap();
+    let clock: WallClock = Arc::new(|| {
+        #[expect(clippy::disallowed_methods, reason = "a test stands in for the daemon")]
+        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+        UnixMillis::new(i64::try_from(since.as_millis()).unwrap())
+    });
+    let now = clock();
+    let opened =
+        postrider_queue::open(&folder.path().join("queue"), postrider_queue::Settings::default(), 7, now)
+            .unwrap();
+    let (journal, writer, reader) =
+        postrider_journal::open(&folder.path().join("journal"), postrider_journal::Settings::default(), now)
+            .unwrap();
+    let committer = opened.committer;
+    std::thread::Builder::new().spawn(move || committer.run()).unwrap();
+    std::thread::Builder::new().spawn(move || writer.run()).unwrap();
+
+    let directory = Arc::new(Table::default());
+    directory.account("friend");
+    let mut settings = settings();
+    adjust(&mut settings);
+    let (_, in_force) = watch::channel(Arc::new(settings));
+    let (lending, borrowing) = lending();
+    let server = Server {
+        world: Arc::new(World::new(
+            Arc::clone(&clock),
+            IdMaker::new(0, 0, now, opened.last_id),
+            Arc::new(RuntimePool),
+        )),
+        queue: opened.queue,
+        stories: Stories::new(journal, clock, None),
+        directory: Arc::clone(&directory) as Arc<dyn Directory>,
+        mailboxes: Mailboxes::new(&folder.path().join("mail")),
+        settings: in_force,
+        lending,
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let (stop, stopping) = watch::channel(false);
+    let (under_way, _) = mpsc::channel(1);
+    let address = runtime.block_on(async {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(listen(
+            server.clone(),
+            listener,
+            service,
+            Seats::new(50),
+            stopping.clone(),
+            under_way.clone(),
+        ));
+        tokio::spawn(dispatch(server.clone(), borrowing, stopping, under_way));
+        address
+    });
+    Running { address, server, directory, runtime, folder, stop, reader }
+}
+
+fn settings() -> Settings {
+    let domains = BTreeMap::from([(
+        "local.example".parse().unwrap(),
+        DomainRules { verify: true, ..DomainRules::default() },
+    )]);
+    let local = Local {
+        hostname: "mx.local.example".parse().unwrap(),
+        domains: Domains::These(domains),
+        postmaster: None,
+    };
+    Settings {
+        hostname: "mx.local.example".parse().unwrap(),
+        banner: "Postrider".into(),
+        content_octets_max: 10_000_000,
+        recipients_max: 100,
+        rules: Rules::new(local),
+        routes: vec![Rule { domains: None, hop: Hop::Local }],
+    }
+}
+
+impl Running {
+    pub(crate) fn connect(&self) -> Client {
+        Client::connect(self.address)
+    }
+
+    /// The messages in `new/` of a mailbox.
+    pub(crate) fn mail(&self, folder: &str) -> Vec<PathBuf> {
+        let new = self.folder.path().join("mail").join(folder).join("new");
+        let Ok(entries) = std::fs::read_dir(new) else { return Vec::new() };
+        let mut files: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
+        files.sort();
+        files
+    }
+
+    /// The one message of a mailbox, once it is there.
+    pub(crate) fn only_mail(&self, folder: &str) -> String {
+        wait_for("a message in the mailbox", || !self.mail(folder).is_empty());
+        let mail = self.mail(folder);
+        assert_eq!(mail.len(), 1, "{mail:?}");
+        std::fs::read_to_string(&mail[0]).unwrap()
+    }
+
+    pub(crate) fn queued(&self) -> Listing {
+        self.server.queue.list(&Filter::default(), None, 100).unwrap()
+    }
+
+    pub(crate) fn pause(&self) {
+        let now = self.server.world.now();
+        self.runtime.block_on(self.server.queue.pause(None, "a test".into(), now)).unwrap();
+    }
+
+    pub(crate) fn resume(&self) {
+        let now = self.server.world.now();
+        self.runtime.block_on(self.server.queue.resume(None, now)).unwrap();
+    }
+
+    /// All that the journal says of something, as text.
+    pub(crate) fn story(&self, what: &str) -> String {
+        let query: Query = what.parse().unwrap();
+        let found = self.reader.find(&query).unwrap();
+        let lines = found.stories.iter().flat_map(postrider_journal::render::lines);
+        lines.map(|line| line.to_string() + "\n").collect()
+    }
+
+    pub(crate) fn stop(&self) {
+        self.stop.send_replace(true);
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+pub(crate) fn wait_for(what: &str, mut condition: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !condition() {
+        assert!(start.elapsed() < PATIENCE, "waited in vain for {what}");
+        std::thread::yield_now();
+    }
+}
+
+/// A person at a terminal.
+pub(crate) struct Client {
+    reader: BufReader<TcpStream>,
+}
+
+impl Client {
+    pub(crate) fn connect(address: SocketAddr) -> Self {
+        let stream = TcpStream::connect(address).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_nodelay(true).unwrap();
+        Self { reader: BufReader::new(stream) }
+    }
+
+    /// The next whole reply: its lines, joined.
+    pub(crate) fn reply(&mut self) -> String {
+        let mut reply = String::new();
+        loop {
+            let mut line = String::new();
+            self.reader.read_line(&mut line).unwrap();
+            let is_last = line.as_bytes().get(3) != Some(&b'-');
+            reply.push_str(&line);
+            if is_last {
+                return reply;
+            }
+        }
+    }
+
+    pub(crate) fn send(&mut self, octets: &[u8]) {
+        self.reader.get_mut().write_all(octets).unwrap();
+    }
+
+    /// Says a line and hears the reply.
+    pub(crate) fn say(&mut self, line: &str) -> String {
+        self.send(format!("{line}\r\n").as_bytes());
+        self.reply()
+    }
+
+    /// Says a line and hears a reply that starts so.
+    pub(crate) fn expect(&mut self, line: &str, start: &str) -> String {
+        let reply = self.say(line);
+        assert!(reply.starts_with(start), "{line:?} was answered {reply:?}, not {start}");
+        reply
+    }
+
+    /// A whole message, to the reply after its content.
+    pub(crate) fn submit(&mut self, to: &[&str], content: &str) -> String {
+        self.expect("MAIL FROM:<sender@client.example>", "250");
+        for recipient in to {
+            self.expect(&format!("RCPT TO:<{recipient}>"), "250");
+        }
+        self.expect("DATA", "354");
+        self.send(content.as_bytes());
+        self.say(".")
+    }
+
+    /// Greets after connecting.
+    pub(crate) fn greeted(mut self) -> Self {
+        assert!(self.reply().starts_with("220"));
+        self.expect("EHLO client.example", "250");
+        self
+    }
+}
+
+/// The id in a 250.
+pub(crate) fn queue_id(reply: &str) -> String {
+    reply.trim().rsplit(' ').next().unwrap().to_owned()
+}
