@@ -96,7 +96,7 @@ impl Executor {
         let outcome = match &answer {
             Answer::Changed(changed) => {
                 let ids: Vec<String> = changed.ids.iter().map(ToString::to_string).collect();
-                let more = if changed.messages as usize > ids.len() { " …" } else { "" };
+                let more = if changed.messages > ids.len() as u64 { " …" } else { "" };
                 format!("{words}: {} messages changed {}{more}", changed.messages, ids.join(" "))
             }
             Answer::Failed { why } => format!("{words}: {why}"),

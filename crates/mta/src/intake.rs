@@ -169,7 +169,7 @@ pub async fn file(server: &Server, intake: Intake, submission: Submission) -> Re
     message.message_id = facts.message_id;
     let (place, lend) = server.lending.reserve();
     message.lend = lend;
-    let accepted = server.queue.accept(message).await.map_err(unable)?;
+    let accepted = server.queue.accept(message).await.map_err(|error| unable(&error))?;
     server.lending.hand_over(&server.queue, server.world.now(), accepted.attempts, place).await;
     Ok(accepted.receipt)
 }
@@ -180,14 +180,14 @@ async fn seal(server: &Server, draft: Draft) -> Result<Sealed, NotFiled> {
     }
     match server.world.blocking(move || draft.seal()).await {
         Ok(sealed) => sealed.map_err(|error| disk(&error)),
-        Err(_) => Err(unable(Unable::Stopped)),
+        Err(_) => Err(unable(&Unable::Stopped)),
     }
 }
 
 /// Wording for a draft that could not be written.
 pub(crate) fn disk(error: &io::Error) -> NotFiled {
     if matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) {
-        return unable(Unable::Full);
+        return unable(&Unable::Full);
     }
     NotFiled {
         refusal: Refusal::of(
@@ -200,8 +200,8 @@ pub(crate) fn disk(error: &io::Error) -> NotFiled {
     }
 }
 
-fn unable(unable: Unable) -> NotFiled {
-    let (code, enhanced, sentence, hang_up) = match &unable {
+fn unable(unable: &Unable) -> NotFiled {
+    let (code, enhanced, sentence, hang_up) = match unable {
         Unable::Full => (452, (4, 3, 1), "the disk is full here; please try again later", false),
         Unable::Busy => {
             (451, (4, 3, 2), "too much is being written at the moment; please try again soon", false)

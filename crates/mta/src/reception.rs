@@ -204,11 +204,11 @@ impl Conversation {
             }
             Woke::DeadlinePassed => {
                 self.ending = "nothing complete came in time";
-                self.with_session(|session, out| session.timed_out(out));
+                self.with_session(Session::timed_out);
             }
             Woke::Stop => {
                 self.stopping = true;
-                self.with_session(|session, out| session.last_call(out));
+                self.with_session(Session::last_call);
                 if !matches!(self.waiting, Waiting::Input) {
                     return ControlFlow::Continue(());
                 }
