@@ -44,6 +44,11 @@ impl Directory {
         Ok(Self { file, idle: Mutex::new(Vec::new()), changes })
     }
 
+    /// Whether the data folder holds a directory already; [`Self::open`] would make one.
+    pub fn is_in(folder: &Path) -> bool {
+        schema::file(folder).exists()
+    }
+
     /// The account that this address and password belong to, if they belong together. Costs one hash in
     /// any case, whether the account is there, has a password, or neither: tens of milliseconds and 19 MiB,
     /// so it is for a bounded pool of threads.

@@ -39,10 +39,15 @@ const SCHEMA: &str = "
     PRAGMA user_version = 1;
 ";
 
+/// Where the file lies in a data folder.
+pub(crate) fn file(folder: &Path) -> PathBuf {
+    folder.join("directory.db")
+}
+
 /// Creates the folder and the file where they are missing, readable by their owner alone, and brings the
 /// schema up to date.
 pub(crate) fn create(folder: &Path) -> Result<PathBuf, Error> {
-    let file = folder.join("directory.db");
+    let file = file(folder);
     let in_trouble = |error: &io::Error| storage(&file, error);
     fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(|error| in_trouble(&error))?;
     // A file that is not there has no locks that closing this handle could drop.

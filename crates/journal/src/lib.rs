@@ -16,6 +16,7 @@
 pub mod event;
 mod folder;
 mod inbox;
+mod index;
 mod key;
 pub mod limits;
 mod query;

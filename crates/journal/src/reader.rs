@@ -13,7 +13,7 @@ use crate::query::{Query, Sought};
 use crate::render::lines;
 use crate::segment::{Reading, Stored};
 use crate::story::{Story, Subject};
-use postrider_mail::Text;
+use postrider_mail::{Text, UnixMillis};
 use serde::Serialize;
 use std::path::Path;
 
@@ -38,6 +38,13 @@ impl Reader {
     /// A reader of the journal in `folder`, which may be empty or missing.
     pub fn new(folder: &Path) -> Self {
         Self { folder: Folder::at(folder) }
+    }
+
+    /// About when the oldest story was told that is still there; `None` when there is none, or when the
+    /// oldest segment cannot be read. Blocks on a disk.
+    pub fn reaches_back_to(&self) -> Option<UnixMillis> {
+        let oldest = self.folder.numbers().ok()?.into_iter().next()?;
+        Reading::open(&self.folder.segment(oldest)).ok()??.first_at().ok()?
     }
 
     /// Answers a question. Blocks on a disk.

@@ -1,20 +1,12 @@
 //! One segment of the journal: a SQLite file that is written once, from its first story to its last, and
 //! dropped whole.
 //!
-//! | table | one row is |
-//! |---|---|
-//! | `story` | one part of a story; its events are JSON of the version in `format` |
-//! | `fresh` | the keys of one transaction, unsorted |
-//! | `run` | a piece of a sorted list of keys |
-//!
-//! An index kept by SQLite would touch a page per key and story. Here a transaction appends one row of
-//! keys, and about every 10,000 stories the rows become one sorted run; a look-up scans what is fresh and
-//! searches the runs.
+//! Table `story` holds one row per part of a story, its events as JSON of the version in `format`; by what
+//! it is found is [`crate::index`]'s.
 
+use crate::index;
 use crate::key::Key;
-use crate::limits::{
-    BUSY_TIMEOUT, CHUNK_PAIRS, FRESH_PAIRS_MAX, MATCHES_MAX, PAGE_OCTETS, ROW_OCTETS_MAX, WRITER_CACHE_KIB,
-};
+use crate::limits::{BUSY_TIMEOUT, PAGE_OCTETS, ROW_OCTETS_MAX, WRITER_CACHE_KIB};
 use crate::row::{self, FORMAT_VERSION};
 use crate::story::{LeftOut, Story, Subject};
 use postrider_mail::{AttemptId, SessionId, UnixMillis};
@@ -40,14 +32,6 @@ const SCHEMA: &str = "
         format INTEGER NOT NULL,
         events TEXT NOT NULL
     );
-    CREATE TABLE fresh (last_story INTEGER PRIMARY KEY, pairs BLOB NOT NULL);
-    CREATE TABLE run (
-        number INTEGER NOT NULL,        -- grows with the age of the stories
-        first_hash INTEGER NOT NULL,
-        first_story INTEGER NOT NULL,
-        pairs BLOB NOT NULL,
-        PRIMARY KEY (number, first_hash, first_story)
-    ) WITHOUT ROWID;
     PRAGMA user_version = 1;
 ";
 
@@ -59,7 +43,7 @@ pub(crate) struct Writing {
     first_at: Option<UnixMillis>,
     last_at: Option<UnixMillis>,
     /// Scratch for the keys of one transaction.
-    pairs: Vec<u8>,
+    scratch: Vec<u8>,
 }
 
 impl Writing {
@@ -75,6 +59,7 @@ impl Writing {
                 connection.pragma_update(None, "page_size", PAGE_OCTETS)?;
                 configure(&connection)?;
                 let transaction = connection.transaction()?;
+                transaction.execute_batch(index::SCHEMA)?;
                 transaction.execute_batch(SCHEMA)?;
                 transaction.commit()?;
             }
@@ -82,16 +67,14 @@ impl Writing {
             _ => return Ok(None),
         }
         let span = span(&connection)?;
-        let fresh: i64 =
-            connection
-                .query_row("SELECT coalesce(sum(length(pairs)), 0) FROM fresh", [], |row| row.get(0))?;
+        let fresh_pairs = index::fresh_pairs(&connection)?;
         Ok(Some(Self {
             connection,
             stories: span.map_or(0, |span| span.stories),
-            fresh_pairs: usize::try_from(fresh).unwrap_or(0) / Pair::OCTETS,
+            fresh_pairs,
             first_at: span.map(|span| span.first_at),
             last_at: span.map(|span| span.last_at),
-            pairs: Vec::new(),
+            scratch: Vec::new(),
         }))
     }
 
@@ -99,22 +82,12 @@ impl Writing {
     pub(crate) fn append(&mut self, stories: &[row::Row]) -> rusqlite::Result<()> {
         let transaction = self.connection.transaction()?;
         let mut id = self.stories;
-        self.pairs.clear();
         for story in stories {
             id += 1;
             insert(&transaction, id, story)?;
-            for key in &story.keys {
-                Pair { hash: key.hash(), story: id }.push(&mut self.pairs);
-            }
         }
-        let mut fresh_pairs = self.fresh_pairs + self.pairs.len() / Pair::OCTETS;
-        transaction
-            .prepare_cached("INSERT INTO fresh (last_story, pairs) VALUES (?1, ?2)")?
-            .execute(params![id, self.pairs])?;
-        if fresh_pairs >= FRESH_PAIRS_MAX {
-            sort_fresh(&transaction, id)?;
-            fresh_pairs = 0;
-        }
+        let fresh_pairs =
+            index::append(&transaction, self.stories, stories, self.fresh_pairs, &mut self.scratch)?;
         transaction.commit()?;
         self.fresh_pairs = fresh_pairs;
         self.stories = id;
@@ -203,53 +176,6 @@ impl ToSql for JsonText<'_> {
     }
 }
 
-/// Turns all fresh keys into one sorted run, numbered by its last story.
-fn sort_fresh(transaction: &Transaction<'_>, last_story: u32) -> rusqlite::Result<()> {
-    let mut pairs = Vec::with_capacity(2 * FRESH_PAIRS_MAX);
-    {
-        let mut statement = transaction.prepare_cached("SELECT pairs FROM fresh")?;
-        let mut rows = statement.query([])?;
-        while let Some(row) = rows.next()? {
-            pairs.extend(Pair::all(row.get_ref(0)?.as_blob()?));
-        }
-    }
-    pairs.sort_unstable();
-    let mut insert = transaction
-        .prepare_cached("INSERT INTO run (number, first_hash, first_story, pairs) VALUES (?1, ?2, ?3, ?4)")?;
-    let mut octets = Vec::with_capacity(CHUNK_PAIRS * Pair::OCTETS);
-    for chunk in pairs.chunks(CHUNK_PAIRS) {
-        octets.clear();
-        chunk.iter().for_each(|pair| pair.push(&mut octets));
-        insert.execute(params![last_story, chunk[0].hash, chunk[0].story, octets])?;
-    }
-    transaction.prepare_cached("DELETE FROM fresh")?.execute([])?;
-    Ok(())
-}
-
-/// One key of one story, as the index holds it: 8 octets of hash, 4 of story, big-endian.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Pair {
-    hash: i64,
-    story: u32,
-}
-
-impl Pair {
-    const OCTETS: usize = 12;
-
-    fn push(self, octets: &mut Vec<u8>) {
-        octets.extend_from_slice(&self.hash.to_be_bytes());
-        octets.extend_from_slice(&self.story.to_be_bytes());
-    }
-
-    fn all(octets: &[u8]) -> impl Iterator<Item = Self> {
-        let (pairs, _) = octets.as_chunks::<{ Self::OCTETS }>();
-        pairs.iter().map(|&[a, b, c, d, e, f, g, h, i, j, k, l]| Self {
-            hash: i64::from_be_bytes([a, b, c, d, e, f, g, h]),
-            story: u32::from_be_bytes([i, j, k, l]),
-        })
-    }
-}
-
 /// How many parts a segment holds, and from when to when they tell.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Span {
@@ -302,38 +228,15 @@ impl Reading {
         Ok(span(&self.connection)?.map(|span| span.last_at))
     }
 
-    /// The rows with this key, newest first, at most [`MATCHES_MAX`].
+    /// The latest moment its first story tells of; `None` when it is empty.
+    pub(crate) fn first_at(&self) -> rusqlite::Result<Option<UnixMillis>> {
+        Ok(span(&self.connection)?.map(|span| span.first_at))
+    }
+
+    /// The rows with this key, newest first.
     pub(crate) fn rows_with(&self, key: Key) -> rusqlite::Result<Vec<u32>> {
         // One snapshot: what is fresh now must not move into a run between the two looks.
-        let transaction = self.connection.unchecked_transaction()?;
-        let hash = key.hash();
-        let mut rows = Vec::new();
-        let mut fresh = transaction.prepare_cached("SELECT pairs FROM fresh ORDER BY last_story DESC")?;
-        let mut found = fresh.query([])?;
-        while let Some(row) = found.next()? {
-            collect(row.get_ref(0)?.as_blob()?, hash, &mut rows);
-        }
-        let mut runs = transaction.prepare_cached("SELECT DISTINCT number FROM run ORDER BY number DESC")?;
-        let runs = runs.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<Vec<u32>>>()?;
-        // The last piece that starts before the hash may end in it; those that start with it follow.
-        let mut pieces = transaction.prepare_cached(
-            "SELECT pairs FROM (SELECT pairs FROM run WHERE number = ?1 AND first_hash < ?2
-                                ORDER BY first_hash DESC, first_story DESC LIMIT 1)
-             UNION ALL SELECT pairs FROM run WHERE number = ?1 AND first_hash = ?2",
-        )?;
-        for run in runs {
-            if rows.len() >= MATCHES_MAX {
-                break;
-            }
-            let mut found = pieces.query(params![run, hash])?;
-            while let Some(row) = found.next()? {
-                collect(row.get_ref(0)?.as_blob()?, hash, &mut rows);
-            }
-        }
-        rows.sort_unstable_by(|a, b| b.cmp(a));
-        rows.dedup();
-        rows.truncate(MATCHES_MAX);
-        Ok(rows)
+        index::rows_with(&*self.connection.unchecked_transaction()?, key)
     }
 
     /// The part stored in one row; `None` when there is no such row.
@@ -379,10 +282,6 @@ impl Reading {
         )?;
         statement.query_map(params![newest, floor, pattern], |row| row.get(0))?.collect()
     }
-}
-
-fn collect(octets: &[u8], hash: i64, rows: &mut Vec<u32>) {
-    rows.extend(Pair::all(octets).filter(|pair| pair.hash == hash).map(|pair| pair.story));
 }
 
 fn subject(row: &Row<'_>) -> rusqlite::Result<Option<Subject>> {

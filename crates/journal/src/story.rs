@@ -166,6 +166,8 @@ impl Story {
     /// Takes what happened since the last part, to be told now; the story goes on as its next part. A part
     /// that holds an accepted message renews the allowance of lines.
     pub fn hand_over(&mut self) -> Self {
+        // A part without content is never written: it takes no number, or the reader would miss it.
+        let takes_a_number = u32::from(!self.is_empty());
         let mut part = Self {
             part: self.part,
             events: std::mem::take(&mut self.events),
@@ -174,7 +176,7 @@ impl Story {
             ..Self::empty(self.subject, self.started_at, self.peer)
         };
         part.events.shrink_to_fit();
-        self.part = self.part.saturating_add(1);
+        self.part = self.part.saturating_add(takes_a_number);
         self.used.outcomes = 0;
         self.used.outcome_octets = 0;
         if std::mem::take(&mut self.used.grants_more) {
@@ -415,6 +417,15 @@ mod tests {
         }
         assert_eq!(story.events().len(), OUTCOMES_MAX as usize);
         assert_eq!(story.left_out().outcomes, 1001 - OUTCOMES_MAX);
+    }
+
+    #[test]
+    fn a_part_without_content_takes_no_number() {
+        let mut story = session();
+        assert_eq!(story.hand_over().part(), 0, "its key is content");
+        assert!(story.hand_over().is_empty());
+        story.add(START, said("NOOP"));
+        assert_eq!(story.hand_over().part(), 1);
     }
 
     #[test]

@@ -34,6 +34,8 @@ pub struct Writer {
     unsaid: Unsaid,
     /// Whether the last write failed: trouble is logged when it begins and when it ends.
     troubled: bool,
+    /// The segment that was to go and could not be deleted.
+    undeletable: Option<u32>,
 }
 
 impl Writer {
@@ -55,6 +57,7 @@ impl Writer {
             now,
             unsaid: Unsaid::default(),
             troubled: false,
+            undeletable: None,
         };
         writer.take_stock().map_err(|error| Error::new(&writer.folder, &error))?;
         writer.drop_what_is_too_much();
@@ -227,8 +230,12 @@ impl Writer {
             let segment = self.sealed[0];
             let folder = if segment.damaged { self.folder.damaged() } else { self.folder.clone() };
             if let Err(error) = folder.remove(segment.number) {
-                if !self.troubled {
-                    tracing::warn!(%error, segment = segment.number, "a segment of the journal cannot be deleted");
+                // Tried again with every turn, said once.
+                if self.undeletable.replace(segment.number) != Some(segment.number) {
+                    self.remark(format!(
+                        "segment {:04} of the journal cannot be deleted: {error}",
+                        segment.number
+                    ));
                 }
                 return;
             }
@@ -251,7 +258,14 @@ impl Writer {
             self.next_number = self.next_number.max(number.saturating_add(1));
             let opened = Reading::open(&self.folder.segment(number));
             match opened.and_then(|segment| segment.map_or(Ok(None), |segment| segment.last_at())) {
-                Err(error) if is_damage(&error) => self.set_aside(number, &error)?,
+                Err(error) if is_damage(&error) => {
+                    if let Err(cannot_move) = self.set_aside(number, &error) {
+                        self.remark(format!(
+                            "segment {number:04} of the journal is damaged ({error}) and cannot be moved: {cannot_move}"
+                        ));
+                        self.seal(number, None);
+                    }
+                }
                 _ if numbers.last() == Some(&number) => self.resume = Some(number),
                 Ok(last_at) => self.seal(number, last_at),
                 Err(error) => {

@@ -7,6 +7,7 @@ use postrider_journal::{
     Found, Journal, Query, Reader, Settings, Story, Subject, What, WriterEnded, limits, render,
 };
 use postrider_mail::{AttemptId, Code, Enhanced, Mailbox, QueueId, Reply, SessionId, UnixMillis};
+use proptest::prelude::*;
 use std::path::Path;
 use std::time::Duration;
 
@@ -208,7 +209,7 @@ fn whole_segments_go_by_size() {
     let folder = tempfile::tempdir().unwrap();
     let settings = Settings { octets_max: 4 * 1024 * 1024, ..Settings::default() };
     let (journal, mut writer, reader) = postrider_journal::open(folder.path(), settings, START).unwrap();
-    for n in 0..400 {
+    for n in 0..200 {
         let mut story = session(n, at(n));
         for _ in 0..60 {
             story.add(at(n), said(&"x".repeat(900)));
@@ -220,7 +221,7 @@ fn whole_segments_go_by_size() {
         std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().metadata().unwrap().len()).sum();
     assert!(octets <= settings.octets_max, "{octets}");
     let found = reader.find(&Query::peer("192.0.2.7".parse().unwrap()).at_most(1000)).unwrap();
-    assert_eq!(found.stories[0].subject(), Subject::Session(session_id(399)));
+    assert_eq!(found.stories[0].subject(), Subject::Session(session_id(199)));
     assert!((20..100).contains(&found.stories.len()), "{}", found.stories.len());
 }
 
@@ -343,7 +344,7 @@ fn what_finds_no_room_is_counted_and_the_count_is_written() {
 fn large_stories_are_bounded_by_their_octets_while_they_wait() {
     let folder = tempfile::tempdir().unwrap();
     let (journal, _writer, _) = postrider_journal::open(folder.path(), Settings::default(), START).unwrap();
-    for n in 0..1000 {
+    for n in 0..300 {
         let mut story = session(n, START);
         for _ in 0..64 {
             story.add(START, said(&"x".repeat(1000)));
@@ -411,4 +412,82 @@ fn nobody_waits_for_a_writer_that_has_ended() {
     assert_eq!(journal.flush(), Err(WriterEnded));
     journal.tell(session(2, START));
     assert_eq!((journal.counts().told, journal.counts().lost), (2, 2));
+}
+
+/// What a generated session does next.
+#[derive(Clone, Debug)]
+enum Move {
+    Say(String),
+    Accept(u8),
+    HandOver,
+    Write,
+    Restart,
+}
+
+fn a_move() -> impl Strategy<Value = Move> {
+    prop_oneof![
+        4 => "\\PC{0,20}|[\"\\\\%_\\x00-\\x1f]{1,5}".prop_map(Move::Say),
+        3 => (0u8..5).prop_map(Move::Accept),
+        2 => Just(Move::HandOver),
+        2 => Just(Move::Write),
+        1 => Just(Move::Restart),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn what_was_told_is_found_whole_however_it_is_parted(
+        sessions in prop::collection::vec(prop::collection::vec(a_move(), 0..12), 1..6)
+    ) {
+        let folder = tempfile::tempdir().unwrap();
+        let open = || postrider_journal::open(folder.path(), Settings::default(), START).unwrap();
+        let (mut journal, mut writer, reader) = open();
+        let mut told = Vec::new();
+        for (n, moves) in (0i64..).zip(sessions) {
+            let (mut story, mut whole) = (session(n, at(n)), session(n, at(n)));
+            for what in moves {
+                match what {
+                    Move::Say(text) => {
+                        story.add(at(n + 1), said(&text));
+                        whole.add(at(n + 1), said(&text));
+                    }
+                    Move::Accept(user) => {
+                        let what = accepted(n * 10 + i64::from(user), &format!("user{user}@local.example"));
+                        story.add(at(n + 2), what.clone());
+                        whole.add(at(n + 2), what);
+                    }
+                    Move::HandOver => journal.tell(story.hand_over()),
+                    Move::Write => writer.step(),
+                    Move::Restart => {
+                        writer.step();
+                        drop((journal, writer));
+                        (journal, writer, _) = open();
+                    }
+                }
+            }
+            journal.tell(story);
+            told.push(whole);
+        }
+        writer.step();
+        for whole in &told {
+            let Subject::Session(id) = whole.subject() else { unreachable!() };
+            let found = reader.find(&Query::session(id)).unwrap();
+            prop_assert_eq!(found.stories[0].events(), whole.events());
+            prop_assert!(found.stories[0].left_out().is_nothing() && found.remarks.is_empty());
+            for line in render::lines(&found.stories[0]) {
+                prop_assert!(!line.to_string().contains(char::is_control));
+            }
+        }
+        for user in 0..5 {
+            let address: Mailbox = format!("user{user}@local.example").parse().unwrap();
+            let found = subjects(&reader.find(&Query::address(&address)).unwrap());
+            let mentions = |story: &&Story| story.events().iter().any(|event| {
+                matches!(&event.what, What::Accepted(accepted) if accepted.recipients.contains(&address))
+            });
+            let expected: Vec<_> = told.iter().rev().filter(mentions).map(Story::subject).collect();
+            prop_assert_eq!(found, expected);
+        }
+    }
 }
