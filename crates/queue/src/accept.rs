@@ -1,11 +1,10 @@
 //! Taking a message in: content, message and recipients in the open transaction, and what is lent with it.
 
 use crate::content::Matter;
-use crate::entry::{
-    Accepted, Attempt, Lend, Message, NewMessage, Receipt, RecipientId, RouteKey, Source, Target,
-};
+use crate::entry::{Accepted, Attempt, Message, Receipt, RecipientId, RouteKey, Target};
 use crate::flight::{Lent, LentRecipient};
 use crate::limits::{ATTEMPTS_PER_ACCEPT_MAX, RECIPIENTS_PER_ATTEMPT_MAX};
+use crate::new_message::{Lend, NewMessage, Source};
 use crate::rendition::{Content, Place};
 use crate::row::traits;
 use crate::turn::{Core, Fault};
@@ -20,7 +19,7 @@ type Batch = (RouteKey, Vec<Target>);
 impl Core {
     pub(crate) fn accept(&mut self, new: &mut NewMessage) -> Result<Accepted, Fault> {
         let content = self.store_content(new)?;
-        let expires_at = new.received_at.plus(self.settings.retry.expiry);
+        let expires_at = self.settings.retry.expires(new.received_at);
         self.store_message(new, &content, expires_at)?;
         let batches = self.store_recipients(new, expires_at)?;
         self.tally.stored(new.id);

@@ -82,3 +82,86 @@ impl Committer {
         self.core.wind_up();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Fate, Lease, NewMessage, Opened, Outcome, Queue, RouteKey, Settings, Unable, open};
+    use postrider_mail::id::IdMaker;
+    use postrider_mail::{Code, Envelope, Recipient, Reply, ReversePath, UnixMillis};
+    use std::pin::pin;
+    use std::task::{Context, Poll, Waker};
+
+    const NOW: UnixMillis = UnixMillis::new(1_795_372_275_042);
+
+    fn drive<T>(committer: &mut Committer, ask: impl Future<Output = T>) -> T {
+        let mut ask = pin!(ask);
+        let mut context = Context::from_waker(Waker::noop());
+        loop {
+            if let Poll::Ready(answer) = ask.as_mut().poll(&mut context) {
+                return answer;
+            }
+            let _ = committer.step();
+        }
+    }
+
+    fn message(queue: &Queue, ids: &mut IdMaker) -> NewMessage {
+        let mut draft = queue.draft(ids.queue_id(NOW));
+        draft.pour(&[b'x'; 10_000]);
+        let recipients = vec![Recipient::direct("b@y.example".parse().unwrap())];
+        let envelope = Envelope { reverse_path: ReversePath::Null, body: None, recipients };
+        NewMessage::new(draft.seal().unwrap(), envelope, NOW, |_| RouteKey::local()).unwrap()
+    }
+
+    fn limit_pages(committer: &Committer, pages: i64) {
+        committer.core.connection.pragma_update(None, "max_page_count", pages).unwrap();
+    }
+
+    #[test]
+    fn a_full_disk_refuses_mail_and_lets_settling_go_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let Opened { queue, mut committer, .. } = open(folder.path(), Settings::default(), 1, NOW).unwrap();
+        let mut ids = IdMaker::new(0, 0, NOW, None);
+        let first = message(&queue, &mut ids);
+        drive(&mut committer, queue.accept(first)).unwrap();
+        let ask = Lease { now: NOW, limit: 1, room_per_key: 1, room: Vec::new() };
+        let attempt = drive(&mut committer, queue.lease(ask)).unwrap().attempts.remove(0);
+
+        // SQLite says SQLITE_FULL at its own bound as it does at the disk's.
+        let pages = crate::schema::number(&committer.core.connection, "page_count").unwrap();
+        limit_pages(&committer, pages);
+        let refused = message(&queue, &mut ids);
+        let fate = Fate::new(Outcome::Delivered, Reply::new(Code::of(250), None, "laid down"), "local");
+        let fates = vec![(attempt.recipients[0].id, fate)];
+        let (accepting, settling) = (queue.accept(refused), queue.settle(attempt.id, fates, NOW));
+        let (mut accepting, mut settling) = (pin!(accepting), pin!(settling));
+        let mut context = Context::from_waker(Waker::noop());
+        assert!(accepting.as_mut().poll(&mut context).is_pending());
+        assert!(settling.as_mut().poll(&mut context).is_pending());
+        assert_eq!(drive(&mut committer, accepting).unwrap_err(), Unable::Full);
+        assert!(drive(&mut committer, settling).unwrap().removed, "one batch with the refused message");
+        assert_eq!(queue.health(), Ok(()));
+        assert!(!folder.path().join("reserve").exists(), "the reserve was given up");
+
+        limit_pages(&committer, 1_000_000);
+        let third = message(&queue, &mut ids);
+        drive(&mut committer, queue.accept(third)).unwrap();
+        assert!(folder.path().join("reserve").exists(), "and made again");
+        assert_eq!(queue.stats().unwrap().messages, 1);
+    }
+
+    #[test]
+    fn the_log_is_copied_without_a_checkpointer_too() {
+        let folder = tempfile::tempdir().unwrap();
+        let Opened { queue, mut committer, checkpointer, .. } =
+            open(folder.path(), Settings::default(), 1, NOW).unwrap();
+        drop(checkpointer);
+        let mut ids = IdMaker::new(0, 0, NOW, None);
+        for _ in 0..1500 {
+            let next = message(&queue, &mut ids);
+            drive(&mut committer, queue.accept(next)).unwrap();
+        }
+        let octets = std::fs::metadata(folder.path().join("queue.db-wal")).unwrap().len();
+        assert!(octets < 16 * 1024 * 1024, "{octets} octets of log for 15 MB of mail");
+    }
+}

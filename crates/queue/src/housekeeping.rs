@@ -140,6 +140,13 @@ impl Housekeeping {
     }
 }
 
+/// However the committer ends, the checkpointer ends with it.
+impl Drop for Housekeeping {
+    fn drop(&mut self) {
+        self.bell.update(|state| state.over = true);
+    }
+}
+
 impl Core {
     /// Deletes the garbage rows of files that are gone for good, in the open transaction.
     pub(crate) fn clear_garbage(&self) -> Result<(), Fault> {
@@ -208,9 +215,8 @@ impl Core {
         }
     }
 
-    /// Ends the checkpointer and leaves a short log behind.
+    /// Leaves a short log behind.
     pub(crate) fn wind_up(&self) {
-        self.keeping.bell.update(|state| state.over = true);
         if self.shelf.health().is_ok()
             && let Err(error) = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
         {

@@ -32,10 +32,12 @@ mod content;
 mod entry;
 mod error;
 mod facts;
+mod filter;
 mod flight;
 mod housekeeping;
 mod lease;
 pub mod limits;
+mod new_message;
 mod open;
 mod operate;
 mod queue;
@@ -52,18 +54,20 @@ mod view;
 pub use committer::Committer;
 pub use content::{Draft, Sealed};
 pub use entry::{
-    Accepted, Applied, Attempt, Became, Change, Fate, Lease, Leased, Lend, Message, NewMessage, NotAMessage,
-    Notice, Outcome, Receipt, Reception, RecipientId, RouteKey, Settled, Settlement, State, Target,
+    Accepted, Applied, Attempt, Became, Change, Fate, Lease, Leased, Message, Notice, Outcome, Receipt,
+    RecipientId, RouteKey, Settled, Settlement, State, Target,
 };
 pub use error::{AcceptError, ContentError, OpenError, Poisoned, Unable};
 pub use facts::Facts;
+pub use filter::Filter;
 pub use housekeeping::Checkpointer;
+pub use new_message::{Lend, NewMessage, NotAMessage, Reception};
 pub use open::{Opened, Recovery, open};
 pub use operate::Operated;
 pub use queue::Queue;
 pub use rendition::{Content, NotARendition, Reader, Rendition};
 pub use retry::Retry;
-pub use view::{Filter, HeldView, Listing, Owed, OwedRecipient, PauseView, RecipientView, Stats, View};
+pub use view::{HeldView, Listing, Owed, OwedRecipient, PauseView, RecipientView, Stats, View};
 
 /// What an operator may set.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -118,6 +118,7 @@ pub fn open(root: &Path, settings: Settings, seed: u64, now: UnixMillis) -> Resu
     let boot = with_room(&folder, || next_boot(&connection))?;
     recovery.reclaimed = with_room(&folder, || reclaim(&connection, now, &mut dice))?;
     recovery.full = make_reserve(&folder)?;
+    sync_names(&folder)?;
     let tally = connection.query_row("SELECT last_id, messages FROM spool", [], |row| {
         Ok(Tally { last_id: row.get(0)?, messages: row.get(1)? })
     })?;
@@ -149,6 +150,15 @@ pub fn open(root: &Path, settings: Settings, seed: u64, now: UnixMillis) -> Resu
     };
     let queue = Queue::new(sender, shelf, changed);
     Ok(Opened { queue, committer: Committer::new(core, receiver, lock), checkpointer, recovery, last_id })
+}
+
+/// Makes the folders and files that opening made durable, the spool's own folder too.
+fn sync_names(folder: &Folder) -> Result<(), OpenError> {
+    let above = folder.root.parent().filter(|above| !above.as_os_str().is_empty());
+    for names in [Some(folder.root.as_path()), above].into_iter().flatten() {
+        sync_folder(names).map_err(broken(names))?;
+    }
+    Ok(())
 }
 
 /// Does it; once more without the reserve when there is no room.

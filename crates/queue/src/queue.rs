@@ -4,15 +4,15 @@
 //! their futures does not undo it. The others block on a read, each says so.
 
 use crate::content::Draft;
-use crate::entry::{
-    Accepted, Applied, Change, Fate, Lease, Leased, NewMessage, RecipientId, RouteKey, Settled,
-};
+use crate::entry::{Accepted, Applied, Change, Fate, Lease, Leased, RecipientId, RouteKey, Settled};
 use crate::error::{AcceptError, Poisoned, Unable};
+use crate::filter::Filter;
 use crate::limits::{OWED_MESSAGES_MAX, PAGE_MESSAGES_MAX, PAGE_ROWS_MAX, PAGE_TIME_MAX};
+use crate::new_message::NewMessage;
 use crate::operate::{Action, Operated, Pause};
 use crate::shelf::Shelf;
 use crate::turn::{GiveBack, Job, Operate, Request, Settle, Work};
-use crate::view::{self, Bounds, Filter, Listing, Owed, PauseView, Stats, View};
+use crate::view::{self, Bounds, Listing, Owed, PauseView, Stats, View};
 use postrider_mail::{AttemptId, QueueId, Reason, Text, UnixMillis};
 use std::io;
 use std::sync::Arc;

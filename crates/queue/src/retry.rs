@@ -3,7 +3,7 @@
 //! Waits grow by a factor from the first to the longest and are spread by jitter, so that what failed
 //! together does not come back together. Arithmetic is in milliseconds: no wait is truncated to a step.
 
-use crate::limits::{EXPIRY_DEFAULT, RETRY_FIRST_DEFAULT, RETRY_LONGEST_DEFAULT};
+use crate::limits::{EXPIRY_DEFAULT, EXPIRY_MAX, RETRY_FIRST_DEFAULT, RETRY_LONGEST_DEFAULT};
 use postrider_mail::UnixMillis;
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ pub struct Retry {
     pub longest: Duration,
     /// A wait is moved by up to this part of itself either way; 0 to 0.5.
     pub jitter: f64,
-    /// How long after its reception a message is given up.
+    /// How long after its reception a message is given up; at most [`EXPIRY_MAX`].
     pub expiry: Duration,
     /// When the sender is first told of a delay; `None`: never.
     pub delay_notice_after: Option<Duration>,
@@ -49,6 +49,11 @@ impl Retry {
         let jitter = self.jitter.clamp(0.0, 0.5);
         let moved = grown * (1.0 - jitter + 2.0 * jitter * unit);
         Duration::try_from_secs_f64(moved.min(longest)).map_or(self.longest, |wait| wait.min(self.longest))
+    }
+
+    /// When a message received at this moment is given up.
+    pub(crate) fn expires(&self, received_at: UnixMillis) -> UnixMillis {
+        received_at.plus(self.expiry.min(EXPIRY_MAX))
     }
 
     /// When the next try is due. The last one falls on the moment the message expires.

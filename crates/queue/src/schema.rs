@@ -16,9 +16,9 @@ pub(crate) const SCHEMA: i64 = 1;
 /// `POST`, so that other SQLite files are not taken for a queue.
 const APPLICATION_ID: i64 = 0x504f_5354;
 
-/// Octets of a database page: a 4 KiB message and its rows take few of them, and a commit of one small
-/// message still writes little.
-pub(crate) const PAGE_OCTETS: u64 = 4096;
+/// Octets of a database page: a message of 4 KiB fits into one, and a commit of one message writes few of
+/// them. Written when the database is made.
+pub(crate) const PAGE_OCTETS: u64 = 8192;
 
 /// Statements kept prepared per connection.
 const STATEMENTS: usize = 64;

@@ -19,8 +19,8 @@ struct Decision {
     forbidden: Option<Notice>,
     attempts: u32,
     delay_told: bool,
-    reply: Option<String>,
-    mta: String,
+    /// What was answered and by whom; `None`: there was no try, and the last answer stands.
+    answer: Option<(String, String)>,
 }
 
 impl Decision {
@@ -106,8 +106,7 @@ impl Core {
             forbidden: notice.filter(|_| lent.null_path),
             attempts: recipient.attempts,
             delay_told,
-            reply: Some(reply_text(&fate.reply)),
-            mta: fate.mta.as_str().to_owned(),
+            answer: Some((reply_text(&fate.reply), fate.mta.as_str().to_owned())),
         })
     }
 
@@ -136,7 +135,7 @@ impl Core {
                 "UPDATE recipient SET state = ?3, boot = NULL, attempts = ?4, \
                  pending = ?5 IS NOT NULL AND (SELECT held_at IS NULL FROM message WHERE id = ?1), \
                  next_attempt = coalesce(?5, next_attempt), last_reply = coalesce(?6, last_reply), \
-                 last_mta = ?7, last_time = ?8, delay_told = ?9, \
+                 last_mta = coalesce(?7, last_mta), last_time = coalesce(?8, last_time), delay_told = ?9, \
                  notice_owed = CASE WHEN ?10 <> 0 THEN ?10 WHEN ?3 <> 0 THEN 0 ELSE notice_owed END \
                  WHERE message = ?1 AND ordinal = ?2",
             )?
@@ -146,9 +145,9 @@ impl Core {
                 decision.state() as i64,
                 decision.attempts,
                 next_attempt,
-                decision.reply,
-                decision.mta,
-                now.get(),
+                decision.answer.as_ref().map(|(reply, _)| reply),
+                decision.answer.as_ref().map(|(_, mta)| mta),
+                decision.answer.as_ref().map(|_| now.get()),
                 decision.delay_told,
                 decision.owed.map_or(0, |notice| notice as i64),
             ])?;
@@ -185,8 +184,7 @@ impl Core {
                     forbidden: notice.filter(|_| lent.null_path),
                     attempts: recipient.attempts.saturating_sub(1),
                     delay_told: recipient.delay_told,
-                    reply: expired.then(|| reply_text(&expired_reply())),
-                    mta: String::new(),
+                    answer: expired.then(|| (reply_text(&expired_reply()), String::new())),
                 }
             })
             .collect();

@@ -33,6 +33,7 @@ pub(crate) struct Folder {
     pub(crate) incoming: PathBuf,
     pub(crate) content: PathBuf,
     pub(crate) lost: PathBuf,
+    pub(crate) root: PathBuf,
     lock: PathBuf,
     reserve: PathBuf,
 }
@@ -45,6 +46,7 @@ impl Folder {
             incoming: root.join("incoming"),
             content: root.join("content"),
             lost: root.join("lost"),
+            root: root.into(),
             lock: root.join("lock"),
             reserve: root.join("reserve"),
         };
@@ -52,7 +54,6 @@ impl Folder {
             let made = DirBuilder::new().recursive(true).mode(0o700).create(path);
             made.map_err(|error| OpenError::File { file: path.into(), error })?;
         }
-        sync_folder(root).map_err(|error| OpenError::File { file: root.into(), error })?;
         Ok(folder)
     }
 

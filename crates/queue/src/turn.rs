@@ -11,14 +11,16 @@
 //! | one request rejected | rolled back, each request again on its own |
 //! | anything else | poisoned: nothing is acknowledged until a restart |
 
-use crate::entry::{Accepted, Applied, Change, Fate, Lease, Leased, NewMessage, RecipientId, Settled};
+use crate::entry::{Accepted, Applied, Change, Fate, Lease, Leased, RecipientId, Settled};
 use crate::error::Unable;
+use crate::filter::Filter;
 use crate::flight::Flight;
+use crate::new_message::NewMessage;
 use crate::operate::{Action, Operated, Pause};
 use crate::retry::Dice;
 use crate::schedule::{Pauses, Schedule};
+use crate::schema::PAGE_OCTETS;
 use crate::shelf::{Shelf, is_full, sync_folder};
-use crate::view::Filter;
 use crate::{Settings, housekeeping::Housekeeping};
 use postrider_mail::id::IdMaker;
 use postrider_mail::{AttemptId, QueueId, Text, UnixMillis};
@@ -27,6 +29,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::{fs, io, mem};
 use tokio::sync::{Notify, oneshot};
+
+/// Pages that even a small commit writes anew: the leaves of three tables and of an index.
+const PAGES_PER_COMMIT: u64 = 4;
 
 /// One request with its place for the answer.
 #[derive(Debug)]
@@ -312,7 +317,7 @@ impl Core {
             Work::Apply(job) => job.done = Some(self.apply(&mut job.ask.0, job.ask.1)?),
             Work::Lease(job) => job.done = Some(self.lease(&job.ask)?),
             Work::Settle(job) => {
-                job.done = Some(self.settle(job.ask.attempt, &job.ask.fates, job.ask.now)?)
+                job.done = Some(self.settle(job.ask.attempt, &job.ask.fates, job.ask.now)?);
             }
             Work::GiveBack(job) => job.done = Some(self.give_back(&job.ask)?),
             Work::Operate(job) => job.done = Some(self.operate(&job.ask)?),
@@ -345,7 +350,7 @@ impl Core {
         self.flight.committed();
         self.shelf.commits.fetch_add(1, Ordering::Relaxed);
         let batch = mem::take(&mut self.batch);
-        self.keeping.wrote(batch.octets);
+        self.keeping.wrote(batch.octets + PAGES_PER_COMMIT * PAGE_OCTETS);
         self.keeping.garbage_cleared();
         self.keeping.garbage.extend(batch.garbage);
         if !batch.renamed.is_empty() {

@@ -6,6 +6,7 @@
 //! shown too.
 
 use crate::entry::{Message, Notice, RecipientId, RouteKey, State, Target};
+use crate::filter::Filter;
 use crate::limits::{LISTED_RECIPIENTS_MAX, RECIPIENTS_PER_ATTEMPT_MAX};
 use crate::row;
 use crate::shelf::Shelf;
@@ -14,76 +15,6 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-
-/// Which messages are meant. Every field that is given must agree; none given means all.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Filter {
-    /// This one.
-    pub id: Option<QueueId>,
-    /// Part of the reverse-path, any case; empty: the null path.
-    pub sender: Option<String>,
-    /// Part of the Message-ID.
-    pub message_id: Option<String>,
-    /// Held, or not.
-    pub held: Option<bool>,
-    /// Came before this moment.
-    pub received_before: Option<UnixMillis>,
-    /// Came at this moment or later.
-    pub received_after: Option<UnixMillis>,
-    /// Part of a recipient's address, any case.
-    pub recipient: Option<String>,
-    /// A recipient under this key.
-    pub key: Option<RouteKey>,
-    /// A recipient in this state.
-    pub state: Option<State>,
-    /// A recipient about whom a notice is owed, or none such.
-    pub owing: Option<bool>,
-}
-
-impl Filter {
-    /// One message.
-    pub fn of(id: QueueId) -> Self {
-        Self { id: Some(id), ..Self::default() }
-    }
-
-    fn takes_message(&self, view: &View) -> bool {
-        let sender = self.sender.as_deref().is_none_or(|part| {
-            if part.is_empty() {
-                view.reverse_path.is_empty()
-            } else {
-                contains(view.reverse_path.as_str(), part)
-            }
-        });
-        let id = view.message_id.as_ref().map_or("", Text::as_str);
-        sender
-            && self.message_id.as_deref().is_none_or(|part| contains(id, part))
-            && self.held.is_none_or(|held| held == view.held.is_some())
-            && self.received_before.is_none_or(|before| view.received_at < before)
-            && self.received_after.is_none_or(|after| view.received_at >= after)
-    }
-
-    fn asks_recipients(&self) -> bool {
-        self.recipient.is_some() || self.key.is_some() || self.state.is_some() || self.owing.is_some()
-    }
-
-    /// One recipient has all that is asked; `owing: false` asks it of every one.
-    fn takes_recipients(&self, recipients: &[RecipientView]) -> bool {
-        if self.owing == Some(false) && recipients.iter().any(|recipient| recipient.owed.is_some()) {
-            return false;
-        }
-        recipients.iter().any(|recipient| {
-            self.recipient.as_deref().is_none_or(|part| contains(recipient.address.as_str(), part))
-                && self.key.as_ref().is_none_or(|key| key.as_str() == recipient.key.as_str())
-                && self.state.is_none_or(|state| recipient.state == Some(state))
-                && (self.owing != Some(true) || recipient.owed.is_some())
-        })
-    }
-}
-
-fn contains(text: &str, part: &str) -> bool {
-    text.to_lowercase().contains(&part.to_lowercase())
-}
 
 /// Why and since when a message is held.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,6 +1,7 @@
 //! A spool in a temporary folder, driven step by step from one thread: no runtime, no timing.
 
 #![allow(dead_code, reason = "each test file uses its part")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
 use postrider_mail::id::IdMaker;
 use postrider_mail::{Code, Envelope, QueueId, Recipient, Reply, UnixMillis};
