@@ -76,6 +76,8 @@ impl Decoder {
                     continue;
                 }
                 (b'\r', None) => return self.hand_over(input, start, found),
+                // What stands before it is content still, however the input was cut.
+                _ if !self.spoiled && found > start => return self.hand_over(input, start, found),
                 (b'\r', Some(_)) => Bare::Cr,
                 (b'\n', _) => {
                     (self.at_line_start, self.after_crlf) = (true, false);

@@ -26,6 +26,8 @@ pub(crate) enum Fault {
 pub(crate) enum Framed<'i> {
     /// No line end yet; this many octets are done with and need not be shown again.
     Incomplete { consumed: usize },
+    /// The rest of a line that was answered before: done with; look again at what follows.
+    Passed { consumed: usize },
     /// One line, without its line end, free of control characters but TAB.
     Line { line: &'i [u8], consumed: usize },
     /// A line that is no command; `line` is what is to be shown of it.
@@ -44,7 +46,7 @@ pub(crate) struct LineReader {
 enum Reading {
     #[default]
     Line,
-    /// Inside a line that is too long, up to its LF.
+    /// Inside a line that was too long and has been answered, up to its LF.
     Overlong,
     /// Behind a CR NUL: up to the next LF nothing is a command, so that nothing can be smuggled in as one.
     AfterNul,
@@ -54,7 +56,13 @@ impl LineReader {
     /// Looks at all input that is not consumed yet.
     pub(crate) fn read<'i>(&mut self, input: &'i [u8]) -> Framed<'i> {
         if self.state == Reading::Overlong {
-            return self.skip_overlong(input);
+            return match memchr::memchr(b'\n', input) {
+                None => Framed::Incomplete { consumed: input.len() },
+                Some(at) => {
+                    self.state = Reading::Line;
+                    Framed::Passed { consumed: at + 1 }
+                }
+            };
         }
         if self.state == Reading::Line && input.starts_with(&[0x16, 0x03]) {
             return Framed::Fault { line: b"", consumed: input.len(), fault: Fault::TlsHello };
@@ -76,9 +84,11 @@ impl LineReader {
             from = at + 1;
         }
         if input.len() >= COMMAND_LINE_OCTETS_MAX {
+            // Answered at once: an endless line gets its reply too.
             self.state = Reading::Overlong;
             self.scanned = 0;
-            return self.skip_overlong(input);
+            let line = &input[..COMMAND_LINE_OCTETS_MAX];
+            return Framed::Fault { line, consumed: line.len(), fault: Fault::TooLong };
         }
         self.scanned = input.len();
         Framed::Incomplete { consumed: 0 }
@@ -95,17 +105,6 @@ impl LineReader {
         match control_character(line) {
             None => Framed::Line { line, consumed },
             Some(fault) => Framed::Fault { line, consumed, fault },
-        }
-    }
-
-    fn skip_overlong<'i>(&mut self, input: &'i [u8]) -> Framed<'i> {
-        match memchr::memchr(b'\n', input) {
-            None => Framed::Incomplete { consumed: input.len() },
-            Some(at) => {
-                self.state = Reading::Line;
-                let line = &input[..at.min(COMMAND_LINE_OCTETS_MAX)];
-                Framed::Fault { line, consumed: at + 1, fault: Fault::TooLong }
-            }
         }
     }
 }
@@ -156,13 +155,14 @@ mod tests {
     }
 
     #[test]
-    fn an_overlong_line_is_thrown_away_as_it_comes_and_answered_once() {
+    fn an_overlong_line_is_answered_once_and_thrown_away_as_it_comes() {
         let mut reader = LineReader::default();
-        let block = [b'x'; 1500];
-        assert_eq!(reader.read(&block), Framed::Incomplete { consumed: 0 });
-        assert_eq!(reader.read(&[b'x'; 3000]), Framed::Incomplete { consumed: 3000 });
-        let Framed::Fault { fault, consumed, .. } = reader.read(b"xx\r\nNOOP\r\n") else { panic!() };
-        assert_eq!((fault, consumed), (Fault::TooLong, 4));
+        assert_eq!(reader.read(&[b'x'; 1500]), Framed::Incomplete { consumed: 0 });
+        let input = [b'x'; 3000];
+        let Framed::Fault { fault, consumed, .. } = reader.read(&input) else { panic!() };
+        assert_eq!((fault, consumed), (Fault::TooLong, COMMAND_LINE_OCTETS_MAX));
+        assert_eq!(reader.read(&[b'x'; 900]), Framed::Incomplete { consumed: 900 });
+        assert_eq!(reader.read(b"xx\r\nNOOP\r\n"), Framed::Passed { consumed: 4 });
         assert_eq!(reader.read(b"NOOP\r\n"), Framed::Line { line: b"NOOP", consumed: 6 });
     }
 }

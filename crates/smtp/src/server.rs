@@ -273,6 +273,10 @@ impl<R> Session<R> {
                 *consumed += read;
                 return Some(Event::NeedInput);
             }
+            Framed::Passed { consumed: read } => {
+                *consumed += read;
+                return None;
+            }
             Framed::Line { line, consumed: read } => {
                 *consumed += read;
                 (line, None)

@@ -7,6 +7,7 @@ use crate::intake::{self, Intake, NotFiled, Submission};
 use crate::lookup;
 use postrider_journal::What;
 use postrider_journal::event::Accepted;
+use postrider_journal::limits::RECIPIENTS_LISTED_MAX;
 use postrider_mail::{Code, Enhanced, ForwardPath, Greeting, HeloName, Protocol, Refusal, Reply};
 use postrider_policy::admit::{self, Admission, Fact, Facts, Need};
 use postrider_policy::expand::Expansion;
@@ -178,11 +179,13 @@ impl Conversation {
             hostname: self.settings.hostname.clone(),
             received_at: self.server.world.now(),
         };
+        let recipients = &submission.envelope.recipients;
+        let listed = recipients.len().min(RECIPIENTS_LISTED_MAX);
         self.accepting = Some(Box::new(Accepted {
             id: intake.id(),
             reverse_path: submission.envelope.reverse_path.clone(),
-            recipients: submission.envelope.recipients.iter().map(|r| r.address.clone()).collect(),
-            recipients_unlisted: 0,
+            recipients: recipients[..listed].iter().map(|recipient| recipient.address.clone()).collect(),
+            recipients_unlisted: u32::try_from(recipients.len() - listed).unwrap_or(u32::MAX),
             message_id: intake.header().message_id,
             octets: intake.size(),
         }));
@@ -197,7 +200,7 @@ impl Conversation {
         match filed {
             Ok(receipt) => {
                 if let Some(accepted) = accepting {
-                    tracing::info!(id = %accepted.id, session = %self.id, peer = %self.peer.address(), from = %accepted.reverse_path, recipients = accepted.recipients.len(), octets = accepted.octets, "accepted");
+                    tracing::info!(id = %accepted.id, session = %self.id, peer = %self.peer.address(), from = %accepted.reverse_path, recipients = accepted.recipients.len() + accepted.recipients_unlisted as usize, octets = accepted.octets, "accepted");
                     self.story.add(What::Accepted(accepted));
                 }
                 self.answer(asked, Filed::Queued(receipt));
