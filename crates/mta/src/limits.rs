@@ -5,6 +5,14 @@ use std::time::Duration;
 /// Octets read from a socket at a time; each worker has one buffer of this size, lent to whoever reads.
 pub const READ_OCTETS: usize = 32 * 1024;
 
+/// Octets that the engine is given at a time: what it answers to them is bounded with them. More than the
+/// longest command line, so that it always gets on.
+pub const FEED_OCTETS: usize = 8 * 1024;
+
+/// Octets of replies that wait to be sent before the engine is given no more: a peer that sends and does
+/// not read fills this, and a batch of replies to [`FEED_OCTETS`].
+pub const OUTGOING_OCTETS_MAX: usize = 16 * 1024;
+
 /// Octets of a header section that intake buffers. RFC 5321 sets no limit; 4 lines of 998 octets per
 /// Received field and 50 hops stay below it.
 pub const HEADER_OCTETS_MAX: usize = 256 * 1024;

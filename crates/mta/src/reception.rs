@@ -10,7 +10,7 @@ mod transaction;
 mod wire;
 
 use crate::intake::{Intake, NotFiled};
-use crate::limits::{FLUSH_LINGER, WRITE_TIMEOUT};
+use crate::limits::{FEED_OCTETS, FLUSH_LINGER, OUTGOING_OCTETS_MAX, WRITE_TIMEOUT};
 use crate::listen::Seat;
 use crate::server::told_to_stop;
 use crate::server::{Server, Settings};
@@ -79,6 +79,8 @@ pub(crate) struct Conversation {
     wire: Wire,
     waiting: Waiting,
     flush_due: bool,
+    /// Input waits until replies are sent.
+    held_back: bool,
     story: Telling,
     greeting: Option<Greeting>,
     transaction: Option<Box<Transaction>>,
@@ -121,6 +123,7 @@ impl Conversation {
             wire: Wire::new(stream),
             waiting: Waiting::Input,
             flush_due: false,
+            held_back: false,
             story,
             greeting: None,
             transaction: None,
@@ -185,10 +188,14 @@ impl Conversation {
         match woke {
             Woke::Sent => {
                 self.flush_due = self.wire.has_unsent() && self.flush_due;
-                if matches!(self.waiting, Waiting::Close) && !self.wire.has_unsent() {
-                    return ControlFlow::Break(());
+                if self.wire.has_unsent() {
+                    return ControlFlow::Continue(());
                 }
-                return ControlFlow::Continue(());
+                return match self.waiting {
+                    Waiting::Close => ControlFlow::Break(()),
+                    Waiting::Input if self.held_back => self.advance(),
+                    _ => ControlFlow::Continue(()),
+                };
             }
             Woke::FlushDue => {
                 self.flush_due = true;
@@ -258,15 +265,24 @@ impl Conversation {
         })
     }
 
-    /// Runs the engine over `input` until it waits for something.
+    /// Runs the engine over `input` until it waits for something, or replies enough have gathered: then the
+    /// rest of the input waits until they are sent.
     fn feed(&mut self, input: &[u8]) -> (usize, ControlFlow<()>) {
         let mut consumed = 0;
         self.waiting = Waiting::Input;
+        self.held_back = false;
         loop {
+            let end = input.len().min(consumed + FEED_OCTETS);
             let mut out = Out { now: Instant::now(), wire: self.wire.outgoing(), dialogue: &mut self.story };
-            let step = self.session.receive(&input[consumed..], &mut out);
+            let step = self.session.receive(&input[consumed..end], &mut out);
             consumed += step.consumed;
             match step.event {
+                Event::NeedInput if end < input.len() && step.consumed > 0 => {
+                    self.held_back = self.wire.outgoing().len() > OUTGOING_OCTETS_MAX;
+                    if self.held_back {
+                        break;
+                    }
+                }
                 Event::NeedInput => break,
                 Event::Content(octets) => self.content(octets),
                 Event::TransactionOver => self.transaction = None,

@@ -217,6 +217,22 @@ fn a_stopping_server_lets_the_open_transaction_end() {
 }
 
 #[test]
+fn a_flood_of_commands_is_answered_to_the_last_one() {
+    let running = start(Service::Mta, |_| {});
+    let mut client = running.connect().greeted();
+    const COMMANDS: usize = 20_000;
+    let mut sender = client.sender();
+    let sending = std::thread::Builder::new()
+        .spawn(move || std::io::Write::write_all(&mut sender, &b"NOOP\r\n".repeat(COMMANDS)).unwrap())
+        .unwrap();
+    for _ in 0..COMMANDS {
+        assert!(client.reply().starts_with("250"));
+    }
+    sending.join().unwrap();
+    client.expect("QUIT", "221");
+}
+
+#[test]
 fn a_story_tells_the_whole_walk() {
     let running = start(Service::Mta, |_| {});
     let id = queue_id(&running.connect().greeted().submit(&["friend@local.example"], HELLO));

@@ -143,7 +143,7 @@ impl Driven {
                 Event::TransactionOver => self.content.clear(),
                 Event::Closed => self.closed = true,
                 Event::Ask(question) => {
-                    Self::answer(&mut self.session, question, &mut self.content, &mut self.filed, &mut out)
+                    Self::answer(&mut self.session, question, &mut self.content, &mut self.filed, &mut out);
                 }
             }
             self.input.drain(..step.consumed);

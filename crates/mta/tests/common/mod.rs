@@ -237,6 +237,11 @@ impl Client {
         Self { reader: BufReader::new(stream) }
     }
 
+    /// Another handle on the connection, to send while replies are read.
+    pub(crate) fn sender(&self) -> TcpStream {
+        self.reader.get_ref().try_clone().unwrap()
+    }
+
     /// The next whole reply: its lines, joined.
     pub(crate) fn reply(&mut self) -> String {
         let mut reply = String::new();
