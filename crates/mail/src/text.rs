@@ -25,7 +25,7 @@ impl Text {
         if is_clean(text) {
             return Self(Cow::Owned(text.to_owned()));
         }
-        let mut clean: String = text.chars().map(|c| if c.is_control() { '?' } else { c }).collect();
+        let mut clean: String = text.chars().map(|c| if is_unprintable(c) { '?' } else { c }).collect();
         if clean.len() > TEXT_OCTETS_MAX {
             let cut = clean.floor_char_boundary(TEXT_OCTETS_MAX - '…'.len_utf8());
             clean.truncate(cut);
@@ -51,7 +51,12 @@ impl Text {
 }
 
 fn is_clean(text: &str) -> bool {
-    text.len() <= TEXT_OCTETS_MAX && !text.chars().any(char::is_control)
+    text.len() <= TEXT_OCTETS_MAX && !text.chars().any(is_unprintable)
+}
+
+/// Control characters, and those that would show a line in another order or as two.
+fn is_unprintable(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 impl From<String> for Text {
@@ -92,6 +97,11 @@ mod tests {
     fn no_text_holds_a_control_character() {
         let text = Text::from_peer(b"250 ok\r\n\0\x1b[31mred\xff");
         assert_eq!(text.as_str(), "250 ok????[31mred\u{fffd}");
+    }
+
+    #[test]
+    fn no_text_turns_a_line_around() {
+        assert_eq!(Text::clean("550 \u{202e}ko\u{2028}x").as_str(), "550 ?ko?x");
     }
 
     #[test]
