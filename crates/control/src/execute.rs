@@ -95,9 +95,10 @@ impl Executor {
         let answer = self.carry_out(command).await;
         let outcome = match &answer {
             Answer::Changed(changed) => {
-                let ids: Vec<String> = changed.ids.iter().map(ToString::to_string).collect();
-                let more = if changed.messages > ids.len() as u64 { " …" } else { "" };
-                format!("{words}: {} messages changed {}{more}", changed.messages, ids.join(" "))
+                let ids: String = changed.ids.iter().map(|id| format!(" {id}")).collect();
+                let more = if changed.messages > changed.ids.len() as u64 { " …" } else { "" };
+                let messages = if changed.messages == 1 { "message" } else { "messages" };
+                format!("{words}: {} {messages} changed{ids}{more}", changed.messages)
             }
             Answer::Failed { why } => format!("{words}: {why}"),
             _ => words,

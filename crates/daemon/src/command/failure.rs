@@ -29,6 +29,11 @@ impl Failure {
         Self::Said(Exit::Unavailable, text.into())
     }
 
+    /// What was given can be understood, and is refused.
+    pub(crate) fn data(text: impl Into<String>) -> Self {
+        Self::Said(Exit::DataErr, text.into())
+    }
+
     /// The command line asks for something that makes no sense.
     pub(crate) fn usage(text: impl Into<String>) -> Self {
         Self::Said(Exit::Usage, text.into())

@@ -1,11 +1,20 @@
 //! The command line. Each subcommand is one file with its arguments (`clap::Args`) and a `run`; adding one
 //! means adding the file, a variant and an arm here.
 
+mod account;
+mod alias;
 mod check;
+mod control;
 mod dev;
 mod failure;
 mod logs;
+mod place;
+mod queue;
+mod send;
 mod serve;
+mod talk;
+mod trace;
+mod users;
 
 pub(crate) use failure::Failure;
 
@@ -28,7 +37,13 @@ struct CommandLine {
 enum Command {
     Dev(dev::Dev),
     Serve(serve::Serve),
+    Send(Box<send::Send>),
+    Talk(talk::Talk),
     Check(check::Check),
+    Queue(queue::Queue),
+    Trace(trace::Trace),
+    Account(account::Account),
+    Alias(alias::Alias),
 }
 
 impl Command {
@@ -36,7 +51,13 @@ impl Command {
         match self {
             Self::Dev(dev) => ended(dev.run()),
             Self::Serve(serve) => ended(serve.run()),
+            Self::Send(send) => ended(send.run()),
+            Self::Talk(talk) => ended(talk.run()),
             Self::Check(check) => check.run(),
+            Self::Queue(queue) => ended(queue.run()),
+            Self::Trace(trace) => ended(trace.run()),
+            Self::Account(account) => ended(account.run()),
+            Self::Alias(alias) => ended(alias.run()),
         }
     }
 }
@@ -128,9 +149,14 @@ mod tests {
 
     #[test]
     fn every_command_shows_an_example() {
-        for command in CommandLine::command().get_subcommands() {
-            let after = command.get_after_help().map(ToString::to_string).unwrap_or_default();
-            assert!(after.contains(&format!("postrider {}", command.get_name())), "{}", command.get_name());
+        fn check(command: &clap::Command, path: &str) {
+            for command in command.get_subcommands() {
+                let path = format!("{path} {}", command.get_name());
+                let after = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+                assert!(after.contains(&path), "{path}");
+                check(command, &path);
+            }
         }
+        check(&CommandLine::command(), "postrider");
     }
 }

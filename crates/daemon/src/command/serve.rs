@@ -125,9 +125,11 @@ fn settings(config: &Config) -> Settings {
 }
 
 fn storage(config: &Config) -> Storage {
-    let mut queue = postrider_queue::Settings::default();
-    queue.in_flight_octets_max =
-        usize::try_from(config.limits.content_in_flight_octets).unwrap_or(usize::MAX);
+    let octets = config.limits.content_in_flight_octets;
+    let mut queue = postrider_queue::Settings {
+        in_flight_octets_max: usize::try_from(octets).unwrap_or(usize::MAX),
+        ..postrider_queue::Settings::default()
+    };
     queue.retry.first = config.retry.first;
     queue.retry.longest = config.retry.cap;
     queue.retry.expiry = config.retry.expiry;

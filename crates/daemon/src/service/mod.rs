@@ -12,25 +12,33 @@ pub(crate) mod privileges;
 mod signals;
 pub(crate) mod sockets;
 
-pub(crate) use open::{Spool, open_spool, wall_clock};
+pub(crate) use open::{Spool, open_spool, queue_folder, wall_clock};
 
 use crate::command::Failure;
 use crate::exit::Exit;
 use open::Threads;
 use postrider_control::Executor;
-use postrider_journal::What;
+use postrider_journal::{Journal, What};
 use postrider_mail::Service;
 use postrider_mta::lending::{Borrowing, lending};
 use postrider_mta::limits::STOP_TIMEOUT;
 use postrider_mta::listen::Seats;
 use postrider_mta::local::Mailboxes;
+use postrider_mta::world::WallClock;
 use postrider_mta::{Observer, Server, Settings, Stories, World};
 use postrider_policy::port::Directory;
 use signals::Signals;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::{mpsc, watch};
+
+/// How often the journal is asked to drop what is too old.
+const TIDY_INTERVAL: Duration = Duration::from_secs(60 * 60);
+
+/// Threads for look-ups, drafts and deliveries; twice what deliveries alone may take.
+const BLOCKING_THREADS_MAX: usize = 2 * postrider_mta::limits::LOCAL_DELIVERIES_MAX;
 
 /// What a server is made of.
 pub(crate) struct Plan {
@@ -72,13 +80,16 @@ pub(crate) fn run(plan: Plan, ready: impl FnOnce()) -> Result<Exit, Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .thread_name("postrider")
+        .max_blocking_threads(BLOCKING_THREADS_MAX)
         .build()
         .map_err(|error| Failure::os(format!("the runtime cannot be started: {error}")))?;
     let spool = open_spool(&plan.data, plan.storage)?;
     let outcome = runtime.block_on(serve(plan, &spool, ready));
     // Blocking work that is still under way comes to its end; its messages are in the queue in any case.
     runtime.shutdown_timeout(STOP_TIMEOUT);
-    let Spool { threads, .. } = spool;
+    let Spool { threads, queue, journal, .. } = spool;
+    // The threads end when nobody holds their other ends, and we are the last.
+    drop((queue, journal));
     threads.join();
     outcome
 }
@@ -116,6 +127,7 @@ async fn serve(plan: Plan, spool: &Spool, ready: impl FnOnce()) -> Result<Exit, 
     postrider_mta::operator::listen(executor, &server.world, &control_socket(&plan.data), stopping)
         .map_err(|error| Failure::os(format!("{}: {error}", control_socket(&plan.data).display())))?;
     drop(under_way);
+    tokio::spawn(tidy(spool.journal.clone(), wall_clock()));
     ready();
     sockets::notify_ready();
     let name = signals.wait(plan.reload, &settings).await;
@@ -151,6 +163,14 @@ fn start(
     let (stopping, under_way) = (stopping.clone(), under_way.clone());
     tokio::spawn(postrider_mta::dispatch::dispatch(server.clone(), borrowing, stopping, under_way));
     Ok(())
+}
+
+/// Lets the journal drop what is too old, also while nothing happens.
+async fn tidy(journal: Journal, clock: WallClock) {
+    loop {
+        tokio::time::sleep(TIDY_INTERVAL).await;
+        journal.tidy(clock());
+    }
 }
 
 /// Names threads where one is started.

@@ -7,7 +7,8 @@ use postrider_mail::id::IdMaker;
 use postrider_mail::{QueueId, UnixMillis};
 use postrider_mta::world::WallClock;
 use postrider_queue::Queue;
-use std::fs::DirBuilder;
+use rustix::fs::{Access, access};
+use std::fs::{DirBuilder, File};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -60,6 +61,7 @@ pub(crate) fn open_spool(data: &Path, storage: Storage) -> Result<Spool, Failure
         })
     };
     folder(data)?;
+    sync_path_to(data)?;
     let seed = seed()?;
     let now = wall_clock()();
     let opened = postrider_queue::open(&queue_folder(data), storage.queue, seed, now)
@@ -86,6 +88,20 @@ pub(crate) fn open_spool(data: &Path, storage: Storage) -> Result<Spool, Failure
         last_id: opened.last_id,
         seed,
     })
+}
+
+/// Makes the path that leads to the data folder durable, on every start: an earlier one may have been cut
+/// short between making and syncing. A folder that we may not write holds no name of ours.
+fn sync_path_to(data: &Path) -> Result<(), Failure> {
+    let absolute = std::path::absolute(data)
+        .map_err(|error| Failure::os(format!("the data folder {}: {error}", data.display())))?;
+    for above in absolute.ancestors().skip(1) {
+        if access(above, Access::WRITE_OK).is_ok() {
+            let synced = File::open(above).and_then(|folder| folder.sync_all());
+            synced.map_err(|error| Failure::os(format!("{} cannot be synced: {error}", above.display())))?;
+        }
+    }
+    Ok(())
 }
 
 fn seed() -> Result<u64, Failure> {

@@ -1,0 +1,144 @@
+//! `postrider queue show`: one message, with everything that is known of it.
+
+use super::{misunderstood, no_such, words};
+use crate::command::control;
+use crate::command::place::Place;
+use crate::command::{Failure, answer};
+use crate::exit::Exit;
+use crate::service::wall_clock;
+use clap::Args;
+use postrider_control::{Answer, Command, Health};
+use postrider_mail::{QueueId, UnixMillis};
+use postrider_queue::{PauseView, RecipientView, View};
+use std::fmt::Write as _;
+
+/// Show one message with all its recipients
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  postrider queue show 38g4gvap40001
+  postrider queue show 38g4gvap40001 --json
+
+Exit code 69: there is no such message in the queue (any more).")]
+pub(super) struct Show {
+    /// The id of the message
+    #[arg(value_name = "ID")]
+    id: QueueId,
+    /// Answer in JSON, for programs; times are milliseconds since 1970
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    place: Place,
+}
+
+impl Show {
+    pub(super) fn run(&self) -> Result<Exit, Failure> {
+        control::with(&self.place.folder()?, |control| {
+            let message = match control.ask(&Command::Show { id: self.id })? {
+                Answer::Message { message: Some(message) } => message,
+                Answer::Message { message: None } => return Err(Failure::unavailable(no_such(self.id))),
+                _ => return Err(misunderstood()),
+            };
+            if self.json {
+                let json = serde_json::to_string(&message)
+                    .map_err(|error| Failure::os(format!("message {}: {error}", self.id)))?;
+                return Ok(answer(&(json + "\n"), Exit::Ok));
+            }
+            let Answer::Health(Health { pauses, .. }) = control.ask(&Command::Health)? else {
+                return Err(misunderstood());
+            };
+            Ok(answer(&described(&message, &pauses, wall_clock()()), Exit::Ok))
+        })
+    }
+}
+
+/// The message in blocks.
+pub(super) fn described(message: &View, pauses: &[PauseView], now: UnixMillis) -> String {
+    let mut text = format!("Message {}\n", message.id);
+    let mut line = |name: &str, value: String| {
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "  {name:<12} {value}");
+    };
+    line("From", words::path(message.reverse_path.as_str()));
+    line("Received", format!("{}, {}", message.received_at, words::ago(message.received_at, now)));
+    if let Some(way) = way(message) {
+        line("", way);
+    }
+    if let Some(session) = message.session {
+        line("Session", format!("{session} (postrider trace {session})"));
+    }
+    if let Some(account) = &message.account {
+        line("Account", account.to_string());
+    }
+    if let Some(id) = &message.message_id {
+        line("Message-ID", id.to_string());
+    }
+    line("Size", words::count(message.size, "octet"));
+    if message.priority != 0 {
+        line("Priority", message.priority.to_string());
+    }
+    match &message.held {
+        Some(held) => {
+            line("Held", format!("{}, since {}, {}", held.why, held.since, words::ago(held.since, now)));
+            line("", "it is not tried and does not expire until `postrider queue release`".into());
+        }
+        None => {
+            line("Given up", format!("{}, {}", message.expires_at, words::due(message.expires_at, now)));
+        }
+    }
+    let _ = writeln!(text, "\n{}", words::count(message.recipient_count as u64, "recipient"));
+    for recipient in &message.recipients {
+        about_recipient(message, recipient, pauses, now, &mut text);
+    }
+    text
+}
+
+/// `from client.example at 192.0.2.7:2525, by ESMTP, TLSv1.3 …`.
+fn way(message: &View) -> Option<String> {
+    let parts = [
+        message.helo.as_ref().map(|helo| format!("from {helo}")),
+        message.peer.as_ref().map(|peer| format!("at {peer}")),
+        message.protocol.as_ref().map(|protocol| format!("by {protocol}")),
+        message.tls.as_ref().map(|tls| format!("under {tls}")),
+    ];
+    let parts: Vec<String> = parts.into_iter().flatten().collect();
+    (!parts.is_empty()).then(|| parts.join(" "))
+}
+
+fn about_recipient(
+    message: &View,
+    recipient: &RecipientView,
+    pauses: &[PauseView],
+    now: UnixMillis,
+    text: &mut String,
+) {
+    // Writing to a String cannot fail.
+    let _ = write!(text, "  {}", words::path(recipient.address.as_str()));
+    if let Some(given) = &recipient.given {
+        let _ = write!(text, ", given as <{given}>");
+    }
+    if let Some(via) = &recipient.via {
+        let _ = write!(text, ", through the alias <{via}>");
+    }
+    let _ = write!(text, "\n      {}", words::standing(message, recipient));
+    if words::waits(message, recipient) {
+        let _ = match words::is_paused(recipient, pauses) {
+            true => write!(text, "; delivery is paused"),
+            false => write!(text, "; next try {}", words::due(recipient.next_attempt, now)),
+        };
+    }
+    let tries = match recipient.attempts {
+        0 => "not tried yet".into(),
+        1 => "tried once".into(),
+        tries => format!("tried {tries} times"),
+    };
+    let _ = writeln!(text, "; {tries}; queued under {}", recipient.key);
+    if let Some(reply) = &recipient.last_reply {
+        let when = recipient.last_time.map(|at| format!(", {}", words::ago(at, now))).unwrap_or_default();
+        let who = recipient.last_mta.as_ref().map(|mta| format!(" from {mta}")).unwrap_or_default();
+        let _ = writeln!(text, "      last answer{who}{when}: {reply}");
+    }
+    if let Some(owed) = recipient.owed {
+        let _ = writeln!(text, "      {}", words::notice(owed));
+    }
+}

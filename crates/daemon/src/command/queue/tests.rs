@@ -1,0 +1,182 @@
+//! How a list and a message look, at a fixed moment.
+
+use super::list::{Part, report};
+use super::show::described;
+use insta::assert_snapshot;
+use postrider_control::Health;
+use postrider_mail::UnixMillis;
+use postrider_queue::{PauseView, RouteKey, Stats, View};
+use serde_json::{Value, json};
+
+const NOW: UnixMillis = UnixMillis::new(1_795_372_275_042);
+const ALL: Part = Part { of_all: true, has_more: false };
+
+fn ago(minutes: i64) -> i64 {
+    NOW.get() - minutes * 60_000
+}
+
+fn recipient(id: u32, address: &str) -> Value {
+    json!({
+        "id": id, "address": address, "key": "local", "state": "waiting", "in_flight": false, "attempts": 0,
+        "next_attempt": NOW.get(),
+    })
+}
+
+fn message(id: &str, minutes: i64, recipients: &[Value]) -> Value {
+    json!({
+        "id": id, "received_at": ago(minutes), "expires_at": ago(minutes - 5 * 24 * 60), "size": 1300,
+        "reverse_path": "a@client.example", "priority": 0, "recipient_count": recipients.len(),
+        "recipients": recipients,
+    })
+}
+
+fn with(mut value: Value, more: Value) -> Value {
+    let Value::Object(more) = more else { panic!("an object") };
+    value.as_object_mut().unwrap().extend(more);
+    value
+}
+
+fn view(value: Value) -> View {
+    serde_json::from_value(value).unwrap()
+}
+
+fn deferred() -> Value {
+    let answer = json!({
+        "key": "@local.example", "attempts": 2, "next_attempt": ago(-4), "last_mta": "mx.local.example",
+        "last_time": ago(3), "last_reply": { "code": 451, "enhanced": "4.7.1", "lines": ["try later"] },
+        "owed": "delay",
+    });
+    with(recipient(0, "b@local.example"), answer)
+}
+
+/// One waits, with an answer; one is held; one has more recipients than a table shows.
+fn messages() -> Vec<View> {
+    let held = json!({ "held": { "since": ago(30), "why": "operator: is this spam?" }, "reverse_path": "" });
+    let many: Vec<Value> = (0..8).map(|n| recipient(n, &format!("r{n}@local.example"))).collect();
+    vec![
+        view(message("38g4gvap40001", 90, &[deferred()])),
+        view(with(message("38g4gvap40002", 45, &[recipient(0, "c@local.example")]), held)),
+        view(message("38g4gvap40003", 0, &many)),
+    ]
+}
+
+fn health(paused: &[Option<&str>]) -> Health {
+    let pause = |key: &Option<&str>| PauseView {
+        key: key.map(|key| RouteKey::new(key).unwrap()),
+        since: UnixMillis::new(ago(10)),
+        why: "moving".into(),
+    };
+    let queue = Stats { messages: 3, ..Stats::default() };
+    Health { queue, pauses: paused.iter().map(pause).collect(), troubles: Vec::new() }
+}
+
+#[test]
+fn a_list_has_a_line_per_recipient() {
+    let list = report(&messages(), ALL, &health(&[Some("local")]), NOW, None);
+    assert_snapshot!(list, @r"
+    Delivery to local is paused since 2026-11-22T18:21:15.042Z: moving
+    ID                AGE     SIZE  FROM              TO                STATE    TRIES  NEXT      LAST ANSWER
+    38g4gvap40001     1 h  1.2 KiB  a@client.example  b@local.example   waiting      2  in 4 min  451 4.7.1 try later; the sender is owed a notice of delay
+    38g4gvap40002  45 min  1.2 KiB  <>                c@local.example   held         0            operator: is this spam?
+    38g4gvap40003     0 s  1.2 KiB  a@client.example  r0@local.example  waiting      0  paused
+                                                      r1@local.example  waiting      0  paused
+                                                      r2@local.example  waiting      0  paused
+                                                      r3@local.example  waiting      0  paused
+                                                      r4@local.example  waiting      0  paused
+                                                      … and 3 more
+    3 messages.
+    ");
+}
+
+#[test]
+fn on_a_terminal_the_table_keeps_to_its_width() {
+    let list = report(&messages()[..2], ALL, &health(&[]), NOW, Some(120));
+    assert_snapshot!(list, @r"
+    ID                AGE     SIZE  FROM              TO               STATE    TRIES  NEXT      LAST ANSWER
+    38g4gvap40001     1 h  1.2 KiB  a@client.example  b@local.example  waiting      2  in 4 min  451 4.7.1 try later; the
+                                                                                                 sender is owed a notice
+                                                                                                 of delay
+    38g4gvap40002  45 min  1.2 KiB  <>                c@local.example  held         0            operator: is this spam?
+    2 messages.
+    ");
+}
+
+#[test]
+fn on_a_narrow_terminal_lines_are_stacked() {
+    let list = report(&messages(), ALL, &health(&[]), NOW, Some(80));
+    assert_snapshot!(list, @r"
+    38g4gvap40001  1 h  1.2 KiB  a@client.example
+      b@local.example  waiting, tries 2, next try in 4 min
+        451 4.7.1 try later; the sender is owed a notice of delay
+    38g4gvap40002  45 min  1.2 KiB  <>
+      c@local.example  held, tries 0
+        operator: is this spam?
+    38g4gvap40003  0 s  1.2 KiB  a@client.example
+      r0@local.example  waiting, tries 0, next try now
+      r1@local.example  waiting, tries 0, next try now
+      r2@local.example  waiting, tries 0, next try now
+      r3@local.example  waiting, tries 0, next try now
+      r4@local.example  waiting, tries 0, next try now
+      … and 3 more
+    3 messages.
+    ");
+}
+
+#[test]
+fn what_is_not_shown_is_said() {
+    let said = |messages: &[View], part| report(messages, part, &health(&[]), NOW, None);
+    let one = &messages()[1..2];
+    let page = said(one, Part { of_all: true, has_more: true });
+    assert!(page.ends_with(
+        "1 message of 3 shown; there may be more: --limit N shows more, --after 38g4gvap40002 goes on.\n"
+    ));
+    let page = said(one, Part { of_all: false, has_more: true });
+    assert!(page.contains("\n1 message shown; there may be more"), "{page}");
+    assert_eq!(said(&[], Part { of_all: false, ..ALL }), "No message agrees; the queue holds 3 messages.\n");
+    let troubled = Health { troubles: vec!["the disk failed".into()], ..Health::default() };
+    let list = report(&[], ALL, &troubled, NOW, None);
+    assert_eq!(list, "Trouble: the disk failed\nThe queue is empty.\n");
+}
+
+#[test]
+fn a_message_is_described_in_blocks() {
+    let facts = json!({
+        "helo": "client.example", "peer": "192.0.2.7:2525", "protocol": "ESMTP", "session": "38g4gvap40000",
+        "message_id": "<1@client.example>",
+    });
+    let via = with(
+        recipient(1, "c@local.example"),
+        json!({ "given": "team@local.example", "via": "team@local.example" }),
+    );
+    let message = view(with(message("38g4gvap40001", 90, &[deferred(), via]), facts));
+    assert_snapshot!(described(&message, &health(&[Some("local")]).pauses, NOW), @r"
+    Message 38g4gvap40001
+      From         <a@client.example>
+      Received     2026-11-22T17:01:15.042Z, 1 h ago
+                   from client.example at 192.0.2.7:2525 by ESMTP
+      Session      38g4gvap40000 (postrider trace 38g4gvap40000)
+      Message-ID   <1@client.example>
+      Size         1300 octets
+      Given up     2026-11-27T17:01:15.042Z, in 4 d
+
+    2 recipients
+      <b@local.example>
+          waiting; next try in 4 min; tried 2 times; queued under @local.example
+          last answer from mx.local.example, 3 min ago: 451 4.7.1 try later
+          the sender is owed a notice of delay
+      <c@local.example>, given as <team@local.example>, through the alias <team@local.example>
+          waiting; delivery is paused; not tried yet; queued under local
+    ");
+    assert_snapshot!(described(&messages()[1], &[], NOW), @r"
+    Message 38g4gvap40002
+      From         <>
+      Received     2026-11-22T17:46:15.042Z, 45 min ago
+      Size         1300 octets
+      Held         operator: is this spam?, since 2026-11-22T18:01:15.042Z, 30 min ago
+                   it is not tried and does not expire until `postrider queue release`
+
+    1 recipient
+      <c@local.example>
+          held; not tried yet; queued under local
+    ");
+}
