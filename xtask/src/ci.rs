@@ -5,7 +5,7 @@
 
 mod packages;
 mod steps;
-mod suites;
+pub(crate) mod suites;
 
 use crate::counts::Counts;
 use crate::problem::Problem;
@@ -126,7 +126,13 @@ fn report(done: &[Done], took: Duration) -> String {
         .iter()
         .map(|Done { name, outcome: Outcome { counts, .. }, took }| {
             let time = format!("{:.1} s", took.as_secs_f64());
-            [(*name).to_owned(), counts.passed.to_string(), counts.failed.to_string(), counts.skipped.to_string(), time]
+            [
+                (*name).to_owned(),
+                counts.passed.to_string(),
+                counts.failed.to_string(),
+                counts.skipped.to_string(),
+                time,
+            ]
         })
         .collect();
     let mut text = table::lay_out(["step", "passed", "failed", "skipped", "time"], &rows);
@@ -135,9 +141,8 @@ fn report(done: &[Done], took: Duration) -> String {
             text.push_str(&format!("{name}: {remark}\n"));
         }
     }
-    let Counts { passed, failed, skipped } = done.iter().map(|done| done.outcome.counts).sum();
-    text.push_str(&format!("\nall of it took {:.0} s\n", took.as_secs_f64()));
-    text.push_str(&format!("{passed} passed, {failed} failed, {skipped} skipped\n"));
+    let all: Counts = done.iter().map(|done| done.outcome.counts).sum();
+    text.push_str(&format!("\nall of it took {:.0} s\n{all}\n", took.as_secs_f64()));
     text
 }
 
@@ -160,8 +165,8 @@ mod tests {
             remarks: vec!["look here".to_owned()],
         };
         let took = Duration::from_millis(1500);
-        let done = [("a", outcome(3, 0)), ("b", outcome(0, 2))]
-            .map(|(name, outcome)| Done { name, outcome, took });
+        let done =
+            [("a", outcome(3, 0)), ("b", outcome(0, 2))].map(|(name, outcome)| Done { name, outcome, took });
         let report = report(&done, took);
         assert_eq!(report.lines().last(), Some("3 passed, 2 failed, 2 skipped"));
         assert!(report.contains("b: look here\n"), "{report}");

@@ -1,6 +1,7 @@
 //! What test runners say when they are done: the closing lines of `cargo nextest run` and of each program
 //! that `cargo test` runs. Everything else they print is passed over.
 
+use std::fmt;
 use std::iter::Sum;
 use std::ops::{Add, AddAssign};
 
@@ -29,6 +30,13 @@ impl Counts {
     }
 }
 
+/// The closing line of our own commands.
+impl fmt::Display for Counts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} passed, {} failed, {} skipped", self.passed, self.failed, self.skipped)
+    }
+}
+
 impl Add for Counts {
     type Output = Self;
 
@@ -53,13 +61,10 @@ impl Sum for Counts {
     }
 }
 
-/// The counts in this line, when it is a closing line of either runner. Colours do not matter.
-pub(crate) fn closing_line(line: &str) -> Option<Counts> {
+/// The counts in the closing line of a program that `cargo test` ran:
+/// `test result: ok. 12 passed; 0 failed; 2 ignored; 0 measured; 5 filtered out; finished in 0.1s`.
+pub(crate) fn cargo_test(line: &str) -> Option<Counts> {
     let plain = without_colours(line);
-    let plain = plain.trim();
-    if let Some(rest) = plain.strip_prefix("Summary [") {
-        return nextest(rest);
-    }
     let (_, figures) = plain.strip_prefix("test result: ")?.split_once(". ")?;
     let mut counts = Counts::default();
     for figure in figures.split("; ") {
@@ -73,10 +78,15 @@ pub(crate) fn closing_line(line: &str) -> Option<Counts> {
     Some(counts)
 }
 
-/// Behind `Summary [`: `   0.405s] 28/30 tests run: 26 passed (1 slow), 1 failed, 1 timed out, 2 skipped`.
-/// Tests that an interruption kept from running are the difference of the first two numbers: failures.
-fn nextest(rest: &str) -> Option<Counts> {
-    let (planned, figures) = rest.split_once("] ")?.1.split_once(':')?;
+/// The counts in the closing line of `cargo nextest run`:
+/// `Summary [   0.405s] 28/30 tests run: 26 passed (1 slow), 1 failed, 1 timed out, 2 skipped`.
+///
+/// Tests that an interruption kept from running, the difference of the first two numbers, are failures.
+/// What a filter leaves out package by package is not among those skipped.
+pub(crate) fn nextest(line: &str) -> Option<Counts> {
+    let plain = without_colours(line);
+    let (planned, figures) =
+        plain.trim_start().strip_prefix("Summary [")?.split_once("] ")?.1.split_once(':')?;
     let mut counts = Counts::default();
     for figure in outside_parentheses(figures).split(',') {
         match number_and_words(figure.trim()) {
@@ -144,27 +154,42 @@ mod tests {
         for (line, expected) in [
             ("     Summary [   0.405s] 28 tests run: 28 passed, 0 skipped", counts(28, 0, 0)),
             ("     Summary [   0.1s] 1 test run: 1 passed (1 slow, 1 leaky), 3 skipped", counts(1, 0, 3)),
-            ("Summary [ 9.0s] 4 tests run: 1 passed, 1 failed, 1 timed out, 1 exec failed, 2 skipped", counts(1, 3, 2)),
+            (
+                "Summary [ 9.0s] 4 tests run: 1 passed, 1 failed, 1 timed out, 1 exec failed, 2 skipped",
+                counts(1, 3, 2),
+            ),
             ("Summary [ 9.0s] 2/10 tests run: 1 passed, 1 failed, 0 skipped", counts(1, 9, 0)),
             ("Summary [ 0.000s] 0 tests run: 0 passed, 0 skipped", counts(0, 0, 0)),
-            ("\u{1b}[32;1m     Summary\u{1b}[0m [ 1s] \u{1b}[1m2\u{1b}[0m tests run: \u{1b}[1m2\u{1b}[0m \u{1b}[32;1mpassed\u{1b}[0m, \u{1b}[1m0\u{1b}[0m \u{1b}[33;1mskipped\u{1b}[0m", counts(2, 0, 0)),
+            (
+                "\u{1b}[32;1m     Summary\u{1b}[0m [ 1s] \u{1b}[1m2\u{1b}[0m tests run: \u{1b}[1m2\u{1b}[0m \u{1b}[32;1mpassed\u{1b}[0m, \u{1b}[1m0\u{1b}[0m \u{1b}[33;1mskipped\u{1b}[0m",
+                counts(2, 0, 0),
+            ),
         ] {
-            assert_eq!(closing_line(line), expected, "{line}");
+            assert_eq!(nextest(line), expected, "{line}");
         }
     }
 
     #[test]
     fn cargo_test_closes_each_program_with_a_result() {
-        let line = "test result: ok. 12 passed; 0 failed; 2 ignored; 0 measured; 5 filtered out; finished in 0.1s";
-        assert_eq!(closing_line(line), counts(12, 0, 2));
+        let line =
+            "test result: ok. 12 passed; 0 failed; 2 ignored; 0 measured; 5 filtered out; finished in 0.1s";
+        assert_eq!(cargo_test(line), counts(12, 0, 2));
         let line = "test result: FAILED. 1 passed; 3 failed; 0 ignored; 0 measured; 0 filtered out";
-        assert_eq!(closing_line(line), counts(1, 3, 0));
+        assert_eq!(cargo_test(line), counts(1, 3, 0));
+    }
+
+    #[test]
+    fn a_failed_test_that_nextest_repeats_is_counted_once() {
+        let repeated = "    test result: FAILED. 0 passed; 1 failed; 0 ignored; 0 measured; 2 filtered out";
+        assert_eq!((nextest(repeated), cargo_test(repeated)), (None, None));
     }
 
     #[test]
     fn other_lines_are_no_closing_lines() {
-        for line in ["", "Summary", "Summary [", "28 passed", "test result: ", "test summary ... ok", "\u{1b}["] {
-            assert_eq!(closing_line(line), None, "{line}");
+        for line in
+            ["", "Summary", "Summary [", "28 passed", "test result: ", "test summary ... ok", "\u{1b}["]
+        {
+            assert_eq!((nextest(line), cargo_test(line)), (None, None), "{line}");
         }
     }
 

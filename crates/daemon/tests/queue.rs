@@ -228,3 +228,17 @@ fn a_stranger_is_told_whose_the_folder_is() {
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(said.contains("belongs to the user root\n  sudo -u root postrider"), "{said}");
 }
+
+#[test]
+fn the_socket_of_a_killed_server_stands_in_nobodys_way() {
+    let site = Site::new();
+    let server = Server::dev(&site);
+    site.ok(&["queue", "pause"]);
+    let id = server.accepted("a@client.example", &["b@local.example"], MESSAGE);
+    // A look writes what the journal has gathered; SIGKILL tidies nothing up.
+    let told = site.ok(&["trace", &id]);
+    drop(server);
+    assert!(site.data().join("control.sock").exists());
+    assert_eq!(ids(&site, &[]), [id.as_str()]);
+    assert_eq!(site.ok(&["trace", &id]), told);
+}

@@ -61,7 +61,7 @@ pub(crate) fn create(folder: &Path) -> Result<PathBuf, Error> {
         if !(0..=SCHEMA_VERSION).contains(&found) {
             return Ok(found);
         }
-        connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
+        begin_log(&connection)?;
         // Immediate: of two processes that start together, one waits for the other's tables.
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let found: i64 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
@@ -76,6 +76,13 @@ pub(crate) fn create(folder: &Path) -> Result<PathBuf, Error> {
         return Err(Error::Newer { file, found, known: SCHEMA_VERSION });
     }
     Ok(file)
+}
+
+/// Switches to a write-ahead log, or stays with it. SQLite answers before the change is committed; its error
+/// comes with the step after the answer.
+fn begin_log(connection: &Connection) -> rusqlite::Result<()> {
+    let mut change = connection.prepare("PRAGMA journal_mode=WAL")?;
+    change.query_map([], |_| Ok(()))?.collect()
 }
 
 /// A connection to the file, for look-ups or for changes.

@@ -133,7 +133,11 @@ impl Writing {
 /// Nothing here is promised to survive a power cut; NORMAL keeps the file itself whole, for the price of a
 /// sync per checkpoint.
 fn configure(connection: &Connection) -> rusqlite::Result<()> {
-    connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
+    // SQLite answers before the change is committed; its error comes with the step after the answer.
+    connection
+        .prepare("PRAGMA journal_mode=WAL")?
+        .query_map([], |_| Ok(()))?
+        .collect::<rusqlite::Result<()>>()?;
     connection.pragma_update(None, "synchronous", "NORMAL")?;
     connection.pragma_update(None, "cache_size", -i64::from(WRITER_CACHE_KIB))
 }

@@ -1,7 +1,7 @@
 //! Takes what is due out of the queue, sends it where it is routed now, and settles what became of it.
 
 use crate::lending::{Borrowing, Lent};
-use crate::limits::{DISPATCH_PAUSE, DISPATCH_SLEEP_MAX};
+use crate::limits::{DISPATCH_PAUSE, DISPATCH_SLEEP_MAX, SETTLE_INTERVAL};
 use crate::local::{self, Delivery};
 use crate::server::told_to_stop;
 use crate::server::{Server, Settings};
@@ -112,6 +112,7 @@ async fn carry_out(server: &Server, attempt: Attempt, place: OwnedSemaphorePermi
     if let Some(error) = deliveries.iter().find_map(damage) {
         return set_aside(server, &mut story, &attempt, error).await;
     }
+    settle_slot(server).await;
     let fates = deliveries.iter().map(|delivery| (delivery.recipient, delivery.fate.clone())).collect();
     match server.queue.settle(attempt.id, fates, server.world.now()).await {
         Ok(settled) => {
@@ -124,6 +125,15 @@ async fn carry_out(server: &Server, attempt: Attempt, place: OwnedSemaphorePermi
             story.note(format!("what became of it could not be recorded: {error}"));
         }
     }
+}
+
+/// Waits for the next moment at which deliveries are settled. All that ended meanwhile settle together, in
+/// one commit and one sync; what a crash repeats meanwhile is recognised by its name in the mailbox.
+async fn settle_slot(server: &Server) {
+    let since = server.world.instant().saturating_duration_since(server.started);
+    let slot = SETTLE_INTERVAL.as_micros();
+    let wait = slot - since.as_micros() % slot;
+    tokio::time::sleep(Duration::from_micros(u64::try_from(wait).unwrap_or(0))).await;
 }
 
 /// Delivers those recipients that are routed here now; the others wait.

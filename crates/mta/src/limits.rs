@@ -5,14 +5,6 @@ use std::time::Duration;
 /// Octets read from a socket at a time; each worker has one buffer of this size, lent to whoever reads.
 pub const READ_OCTETS: usize = 32 * 1024;
 
-/// Octets that the engine is given at a time: what it answers to them is bounded with them. More than the
-/// longest command line, so that it always gets on.
-pub const FEED_OCTETS: usize = 8 * 1024;
-
-/// Octets of replies that wait to be sent before the engine is given no more: a peer that sends and does
-/// not read fills this, and a batch of replies to [`FEED_OCTETS`].
-pub const OUTGOING_OCTETS_MAX: usize = 16 * 1024;
-
 /// Octets of a header section that intake buffers. RFC 5321 sets no limit; 4 lines of 998 octets per
 /// Received field and 50 hops stay below it.
 pub const HEADER_OCTETS_MAX: usize = 256 * 1024;
@@ -41,6 +33,9 @@ pub const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 
 /// Local deliveries at a time: each holds a descriptor or two and waits for syncs.
 pub const LOCAL_DELIVERIES_MAX: usize = 32;
+
+/// How often finished deliveries are settled, all of them in one commit.
+pub const SETTLE_INTERVAL: Duration = Duration::from_millis(10);
 
 /// Attempts that may wait between the commit that lent them and the dispatcher.
 pub const LENT_MAX: usize = 1024;

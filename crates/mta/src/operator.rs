@@ -8,14 +8,47 @@ use crate::server::told_to_stop;
 use crate::world::World;
 use postrider_control::{Answer, Command, Executor, Who};
 use postrider_mail::Text;
-use std::fs::{self, Permissions};
+use std::fs::{self, File, Permissions};
 use std::io;
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Semaphore, watch};
+
+/// The longest path a socket address takes (sun_path in unix(7)), without its NUL.
+const SOCKET_PATH_OCTETS_MAX: usize = 107;
+
+/// The way to the control socket of a data folder. Socket addresses are short: where the folder's path is
+/// too long for one, the way leads through a descriptor of the folder, and holds as long as this lives.
+#[derive(Debug)]
+pub struct Door {
+    path: PathBuf,
+    _folder: Option<File>,
+}
+
+impl Door {
+    /// The control socket of the server whose data lies in `data`.
+    ///
+    /// # Errors
+    /// The folder cannot be opened.
+    pub fn of(data: &Path) -> io::Result<Self> {
+        let path = data.join("control.sock");
+        if path.as_os_str().len() <= SOCKET_PATH_OCTETS_MAX {
+            return Ok(Self { path, _folder: None });
+        }
+        let folder = File::open(data)?;
+        let path = PathBuf::from(format!("/proc/self/fd/{}/control.sock", folder.as_raw_fd()));
+        Ok(Self { path, _folder: Some(folder) })
+    }
+
+    /// What to bind or connect to.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
 
 /// Makes the socket and answers on it until told to stop. A socket that a dead server left is replaced:
 /// whoever calls this holds the lock on the data folder.
@@ -25,16 +58,16 @@ use tokio::sync::{Semaphore, watch};
 pub fn listen(
     executor: Executor,
     world: &Arc<World>,
-    path: &Path,
+    door: Door,
     mut stop: watch::Receiver<bool>,
 ) -> io::Result<()> {
-    match fs::remove_file(path) {
+    match fs::remove_file(door.path()) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    let listener = UnixListener::bind(path)?;
-    fs::set_permissions(path, Permissions::from_mode(0o600))?;
-    let (world, path) = (Arc::clone(world), path.to_owned());
+    let listener = UnixListener::bind(door.path())?;
+    fs::set_permissions(door.path(), Permissions::from_mode(0o600))?;
+    let world = Arc::clone(world);
     tokio::spawn(async move {
         let room = Arc::new(Semaphore::new(CONTROL_CONNECTIONS_MAX));
         loop {
@@ -65,7 +98,7 @@ pub fn listen(
             }
         }
         // It may be gone already; a socket that stays is replaced at the next start.
-        let _ = fs::remove_file(path);
+        let _ = fs::remove_file(door.path());
     });
     Ok(())
 }

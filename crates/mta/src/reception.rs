@@ -10,7 +10,7 @@ mod transaction;
 mod wire;
 
 use crate::intake::{Intake, NotFiled};
-use crate::limits::{FEED_OCTETS, FLUSH_LINGER, OUTGOING_OCTETS_MAX, WRITE_TIMEOUT};
+use crate::limits::{FLUSH_LINGER, WRITE_TIMEOUT};
 use crate::listen::Seat;
 use crate::server::told_to_stop;
 use crate::server::{Server, Settings};
@@ -22,13 +22,13 @@ use postrider_policy::admit::Fact;
 use postrider_policy::expand::Expansion;
 use postrider_queue::Receipt;
 use postrider_smtp::Out;
+use postrider_smtp::limits::REPLIES_WAITING_OCTETS_MAX;
 use postrider_smtp::server::{Asked, Close, Dialect, Event, Expand, Rcpt, Session, Setup, Verify};
 use std::future::Future;
 use std::io;
 use std::ops::ControlFlow;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Instant;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use transaction::Transaction;
@@ -115,7 +115,7 @@ impl Conversation {
         let id = server.world.session_id();
         let story = server.stories.session(id, peer.address());
         Self {
-            session: Session::new(Arc::new(setup), Instant::now()),
+            session: Session::new(Arc::new(setup), server.world.instant()),
             server,
             settings,
             peer,
@@ -154,7 +154,8 @@ impl Conversation {
     async fn select(&mut self) -> Woke {
         let unsent = self.wire.has_unsent();
         let must_send = unsent && (self.flush_due || matches!(self.waiting, Waiting::Input | Waiting::Close));
-        let deadline = if must_send { Instant::now() + WRITE_TIMEOUT } else { self.session.deadline() };
+        let deadline =
+            if must_send { self.server.world.instant() + WRITE_TIMEOUT } else { self.session.deadline() };
         let patient = must_send || matches!(self.waiting, Waiting::Input);
         let woke = async {
             if must_send {
@@ -265,25 +266,25 @@ impl Conversation {
         })
     }
 
-    /// Runs the engine over `input` until it waits for something, or replies enough have gathered: then the
-    /// rest of the input waits until they are sent.
+    /// Runs the engine over `input` until it waits for something. It also stops when replies enough have
+    /// gathered: then the rest of the input waits until they are sent.
     fn feed(&mut self, input: &[u8]) -> (usize, ControlFlow<()>) {
         let mut consumed = 0;
         self.waiting = Waiting::Input;
         self.held_back = false;
         loop {
-            let end = input.len().min(consumed + FEED_OCTETS);
-            let mut out = Out { now: Instant::now(), wire: self.wire.outgoing(), dialogue: &mut self.story };
-            let step = self.session.receive(&input[consumed..end], &mut out);
+            let mut out = Out {
+                now: self.server.world.instant(),
+                wire: self.wire.outgoing(),
+                dialogue: &mut self.story,
+            };
+            let step = self.session.receive(&input[consumed..], &mut out);
             consumed += step.consumed;
             match step.event {
-                Event::NeedInput if end < input.len() && step.consumed > 0 => {
-                    self.held_back = self.wire.outgoing().len() > OUTGOING_OCTETS_MAX;
-                    if self.held_back {
-                        break;
-                    }
+                Event::NeedInput => {
+                    self.held_back = self.wire.outgoing().len() >= REPLIES_WAITING_OCTETS_MAX;
+                    break;
                 }
-                Event::NeedInput => break,
                 Event::Content(octets) => self.content(octets),
                 Event::TransactionOver => self.transaction = None,
                 Event::Ask(question) => self.asked(question),
@@ -306,7 +307,8 @@ impl Conversation {
     }
 
     fn with_session(&mut self, act: impl FnOnce(&mut Session<Receipt>, &mut Out<'_>)) {
-        let mut out = Out { now: Instant::now(), wire: self.wire.outgoing(), dialogue: &mut self.story };
+        let mut out =
+            Out { now: self.server.world.instant(), wire: self.wire.outgoing(), dialogue: &mut self.story };
         act(&mut self.session, &mut out);
     }
 

@@ -10,6 +10,7 @@ use postrider_policy::port::Directory;
 use postrider_policy::route::Rule;
 use postrider_queue::Queue;
 use std::sync::Arc;
+use std::time::Instant;
 use tokio::sync::watch;
 
 /// What the operator may change while the server runs.
@@ -44,6 +45,8 @@ pub struct Server {
     pub mailboxes: Mailboxes,
     /// What is in force now; a session keeps what was in force when it began.
     pub settings: watch::Receiver<Arc<Settings>>,
+    /// When this server began, for what happens in a rhythm.
+    pub started: Instant,
     /// How accepted messages reach the dispatcher without waiting for a lease.
     pub lending: Lending,
 }

@@ -3,6 +3,7 @@
 use postrider_mail::id::IdMaker;
 use postrider_mail::{QueueId, SessionId, UnixMillis};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 use tokio::sync::oneshot;
 
 /// Runs work that may block on a disk, somewhere else.
@@ -40,6 +41,11 @@ impl World {
     /// The wall clock's time.
     pub fn now(&self) -> UnixMillis {
         (self.clock)()
+    }
+
+    /// The monotonic clock's time, for waiting: the runtime's, which a simulation can hold and move.
+    pub fn instant(&self) -> Instant {
+        tokio::time::Instant::now().into_std()
     }
 
     /// The wall clock itself.

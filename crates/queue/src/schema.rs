@@ -140,15 +140,21 @@ pub(crate) fn open_writer(file: &Path) -> Result<(Connection, Option<i64>), Open
             "PRAGMA page_size={PAGE_OCTETS}; PRAGMA auto_vacuum=INCREMENTAL; PRAGMA application_id={APPLICATION_ID};"
         ))?;
     }
-    let mode: String = connection.query_row("PRAGMA journal_mode=WAL", [], |row| row.get(0))?;
-    if !mode.eq_ignore_ascii_case("wal") {
-        return Err(OpenError::NoWal { file: file.into() });
-    }
+    begin_log(&connection, file)?;
     connection.execute_batch(
         "PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint=0; PRAGMA cache_size=-65536; PRAGMA temp_store=MEMORY;",
     )?;
     migrate(&connection, found)?;
     Ok((connection, (!empty).then_some(found)))
+}
+
+/// Switches to a write-ahead log, or stays with it.
+fn begin_log(connection: &Connection, file: &Path) -> Result<(), OpenError> {
+    // SQLite answers "wal" before the change is committed. Its error comes with the next step, which
+    // `query_row` would not take: then the old journal would be in use, and nothing here is made for it.
+    let mut change = connection.prepare("PRAGMA journal_mode=WAL")?;
+    let modes: Vec<String> = change.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    if modes == ["wal"] { Ok(()) } else { Err(OpenError::NoWal { file: file.into() }) }
 }
 
 fn migrate(connection: &Connection, found: i64) -> Result<(), OpenError> {

@@ -178,6 +178,8 @@ pub(crate) struct Batch {
     pub(crate) woke: bool,
     /// About how much it writes.
     pub(crate) octets: u64,
+    /// COMMIT was called.
+    pub(crate) committing: bool,
 }
 
 /// The row of table `spool`.
@@ -285,7 +287,7 @@ impl Core {
                 works.iter_mut().for_each(Work::keep);
                 self.committed();
             }
-            Err(_) => self.rolled_back(before)?,
+            Err(ref fault) => self.rolled_back(before, fault)?,
         }
         done
     }
@@ -307,6 +309,7 @@ impl Core {
         self.clear_garbage()?;
         // A draft's sync that failed meanwhile must not be followed by a promise.
         self.shelf.health().map_err(|poisoned| Fault::Broken(poisoned.why.to_string()))?;
+        self.batch.committing = true;
         self.connection.prepare_cached("COMMIT")?.execute([])?;
         Ok(())
     }
@@ -365,13 +368,18 @@ impl Core {
     }
 
     /// Makes memory and folders what they were before the transaction.
-    fn rolled_back(&mut self, before: Tally) -> Result<(), Fault> {
+    fn rolled_back(&mut self, before: Tally, fault: &Fault) -> Result<(), Fault> {
         self.tally = before;
         self.flight.rolled_back();
         self.schedule.begin_sweep();
         let batch = mem::take(&mut self.batch);
         if !self.connection.is_autocommit() {
             self.connection.execute_batch("ROLLBACK").map_err(|error| Fault::Broken(error.to_string()))?;
+        }
+        if batch.committing && matches!(fault, Fault::Broken(_)) {
+            // Written, but not synced: the next start may find the rows, and must then find their files. If it
+            // does not, it moves them to lost/.
+            return Ok(());
         }
         for id in batch.renamed {
             let (from, to) = (self.shelf.folder.content(id), self.shelf.folder.incoming(id));

@@ -23,6 +23,10 @@ pub const REPLY_OCTETS_MAX: usize = 64 * 1024;
 /// Octets of one reply line that we print, with its line end (RFC 5321 §4.5.3.1.5).
 pub const REPLY_PRINTED_OCTETS_MAX: usize = 512;
 
+/// Octets of replies that wait to be sent before the server reads no further command: a peer that asks
+/// (six octets of HELP for two hundred of reply) and does not listen holds this much and a reply.
+pub const REPLIES_WAITING_OCTETS_MAX: usize = 64 * 1024;
+
 /// Octets of text of a reply that an outcome keeps for one recipient; the dialogue hears all of it. Whole
 /// lines, and the first always, so that a transaction's memory follows its number of recipients.
 pub const REPLY_KEPT_OCTETS_MAX: usize = 2048;

@@ -2,7 +2,9 @@
 //!
 //! How to drive it: give [`Session::receive`] all input that is not consumed yet, drop what it consumed, act
 //! on the event, repeat; on [`Event::Ask`] call [`Session::answer`] before receiving again; on
-//! [`Event::NeedInput`] send what stands in `wire`, then wait for input or for [`Session::deadline`].
+//! [`Event::NeedInput`] send what stands in `wire`, then, when that was
+//! [`REPLIES_WAITING_OCTETS_MAX`] or more, call [`Session::receive`] again, else wait for input or for
+//! [`Session::deadline`].
 //! After [`Event::Closed`] send what is left and close.
 //!
 //! The session asks, and decides nothing but what the protocol decides: order, syntax, sizes. Each state
@@ -20,7 +22,7 @@ pub use question::{
 };
 
 use crate::dialogue::{Line, Out};
-use crate::limits::{ERRORS_MAX, SERVER_COMMAND_TIMEOUT};
+use crate::limits::{ERRORS_MAX, REPLIES_WAITING_OCTETS_MAX, SERVER_COMMAND_TIMEOUT};
 use crate::line::{Framed, LineReader};
 use crate::reply;
 use content::Incoming;
@@ -167,6 +169,9 @@ impl<R> Session<R> {
     pub fn receive<'i>(&mut self, input: &'i [u8], out: &mut Out<'_>) -> Step<'i> {
         let mut consumed = 0;
         loop {
+            if out.wire.len() >= REPLIES_WAITING_OCTETS_MAX && matches!(self.state, State::Command(_)) {
+                return Step { consumed, event: Event::NeedInput };
+            }
             let rest = &input[consumed..];
             let event = match std::mem::replace(&mut self.state, State::Ended) {
                 State::Fresh => {

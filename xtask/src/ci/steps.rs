@@ -38,8 +38,7 @@ fn fmt() -> Result<Outcome, Problem> {
 }
 
 fn clippy() -> Result<Outcome, Problem> {
-    let held =
-        tools::run(&mut cargo(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))?;
+    let held = tools::run(&mut cargo(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))?;
     Ok(Outcome::of(held, "mend what clippy says; an exception is an #[expect] with its reason"))
 }
 
@@ -59,7 +58,8 @@ fn deny() -> Result<Outcome, Problem> {
 fn cargo_deny() -> Result<Option<PathBuf>, Problem> {
     let folder = tools::target().join("tools");
     let ours = folder.join("bin/cargo-deny");
-    if let Some(found) = tools::find("cargo-deny").or_else(|| Some(ours.clone()).filter(|ours| ours.exists())) {
+    if let Some(found) = tools::find("cargo-deny").or_else(|| Some(ours.clone()).filter(|ours| ours.exists()))
+    {
         return Ok(Some(found));
     }
     let package = format!("cargo-deny@{CARGO_DENY_VERSION}");

@@ -10,6 +10,7 @@ use crate::service::{control_socket, queue_folder, thread, wall_clock};
 use postrider_control::{Answer, Command, Executor, Who};
 use postrider_journal::{Journal, Story, Subject, What};
 use postrider_mail::Text;
+use postrider_mta::operator::Door;
 use postrider_queue::OpenError;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
@@ -20,8 +21,11 @@ use std::time::Duration;
 /// Octets of one answer. A page of a listing has a few MiB; a message with 10,000 recipients, ten times that.
 const ANSWER_OCTETS_MAX: u64 = 256 * 1024 * 1024;
 
-/// How long a server may take to answer. Deleting a million messages takes minutes.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(15 * 60);
+/// How long a server may take to look something up.
+const LOOK_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// How long a server may take to change something. Deleting a million messages takes minutes.
+const CHANGE_TIMEOUT: Duration = Duration::from_secs(15 * 60);
 
 /// A server, running or not.
 pub(super) struct Control {
@@ -30,8 +34,8 @@ pub(super) struct Control {
 }
 
 enum Link {
-    /// A server answers here.
-    Server(PathBuf),
+    /// A server answers on the folder's control socket.
+    Server,
     /// No server runs: the folder is open in this process.
     Here(Here),
 }
@@ -48,11 +52,7 @@ pub(super) fn with<T>(
     folder: &DataFolder,
     work: impl FnOnce(&Control) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
-    let link = if running(folder.path())? {
-        Link::Server(control_socket(folder.path()))
-    } else {
-        Link::Here(Here::open(folder)?)
-    };
+    let link = if running(folder.path())? { Link::Server } else { Link::Here(Here::open(folder)?) };
     let control = Control { data: folder.path().to_owned(), link };
     let outcome = work(&control);
     if let Link::Here(here) = control.link {
@@ -64,7 +64,7 @@ pub(super) fn with<T>(
 /// Whether a server answers on the folder's control socket. A socket that a dead server left is none.
 pub(super) fn running(data: &Path) -> Result<bool, Failure> {
     let socket = control_socket(data);
-    match UnixStream::connect(&socket) {
+    match connect(data) {
         Ok(_) => Ok(true),
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) => {
             Ok(false)
@@ -73,11 +73,15 @@ pub(super) fn running(data: &Path) -> Result<bool, Failure> {
     }
 }
 
+fn connect(data: &Path) -> io::Result<UnixStream> {
+    UnixStream::connect(Door::of(data)?.path())
+}
+
 impl Control {
     /// Gives a command and waits for its answer; what was not carried out is a failure.
     pub(super) fn ask(&self, command: &Command) -> Result<Answer, Failure> {
         let answer = match &self.link {
-            Link::Server(socket) => ask_server(socket, command)?,
+            Link::Server => ask_server(&self.data, command)?,
             Link::Here(here) if Executor::is_look(command) => here.executor.look(command),
             Link::Here(here) => here.runtime.block_on(here.executor.change(&here.who, command.clone())),
         };
@@ -89,7 +93,7 @@ impl Control {
 
     /// Whether a server carries the commands out.
     pub(super) fn is_running(&self) -> bool {
-        matches!(self.link, Link::Server(_))
+        matches!(self.link, Link::Server)
     }
 
     /// The data folder.
@@ -104,23 +108,24 @@ pub(super) fn misunderstood() -> Failure {
 }
 
 /// One connection for one command: a person may think for minutes between two.
-fn ask_server(socket: &Path, command: &Command) -> Result<Answer, Failure> {
+fn ask_server(data: &Path, command: &Command) -> Result<Answer, Failure> {
+    let timeout = if Executor::is_look(command) { LOOK_TIMEOUT } else { CHANGE_TIMEOUT };
     let broken = |error: io::Error| {
         let text = match error.kind() {
             io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => format!(
-                "the server gave no answer for {} minutes; it may still carry the command out",
-                ANSWER_TIMEOUT.as_secs() / 60
+                "the server gave no answer for {} s; it may still carry the command out",
+                timeout.as_secs()
             ),
-            _ => format!("the connection to the server ({}) broke: {error}", socket.display()),
+            _ => format!("the connection to the server ({}) broke: {error}", control_socket(data).display()),
         };
         Failure::unavailable(text)
     };
     let mut request =
         serde_json::to_vec(command).map_err(|error| Failure::os(format!("a command: {error}")))?;
     request.push(b'\n');
-    let mut stream = UnixStream::connect(socket).map_err(broken)?;
-    stream.set_read_timeout(Some(ANSWER_TIMEOUT)).map_err(broken)?;
-    stream.set_write_timeout(Some(ANSWER_TIMEOUT)).map_err(broken)?;
+    let mut stream = connect(data).map_err(broken)?;
+    stream.set_read_timeout(Some(timeout)).map_err(broken)?;
+    stream.set_write_timeout(Some(timeout)).map_err(broken)?;
     stream.write_all(&request).map_err(broken)?;
     let mut line = Vec::new();
     BufReader::new(stream.take(ANSWER_OCTETS_MAX)).read_until(b'\n', &mut line).map_err(broken)?;

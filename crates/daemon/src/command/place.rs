@@ -7,7 +7,6 @@
 use super::Failure;
 use super::dev::default_data;
 use crate::config::Config;
-use crate::exit::Exit;
 use crate::service::privileges;
 use clap::Args;
 use nix::unistd::{Gid, Uid, User, initgroups, setgid, setgroups, setuid};
@@ -140,10 +139,7 @@ pub(super) fn require(below: &Path, what: &str) -> Result<(), Failure> {
         Ok(_) => Ok(()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let data = below.parent().unwrap_or(below).display();
-            Err(Failure::Said(
-                Exit::Unavailable,
-                format!("there is no {what} in {data}: no server has run there yet"),
-            ))
+            Err(Failure::unavailable(format!("there is no {what} in {data}: no server has run there yet")))
         }
         Err(error) => Err(Failure::os(format!("{}: {error}", below.display()))),
     }

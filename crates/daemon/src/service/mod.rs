@@ -24,6 +24,7 @@ use postrider_mta::lending::{Borrowing, lending};
 use postrider_mta::limits::STOP_TIMEOUT;
 use postrider_mta::listen::Seats;
 use postrider_mta::local::Mailboxes;
+use postrider_mta::operator::Door;
 use postrider_mta::world::WallClock;
 use postrider_mta::{Observer, Server, Settings, Stories, World};
 use postrider_policy::port::Directory;
@@ -31,7 +32,7 @@ use signals::Signals;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, watch};
 
 /// How often the journal is asked to drop what is too old.
@@ -109,6 +110,7 @@ async fn serve(plan: Plan, spool: &Spool, ready: impl FnOnce()) -> Result<Exit, 
         directory: plan.directory,
         mailboxes: Mailboxes::new(&plan.data.join("mail")),
         settings: in_force,
+        started: Instant::now(),
         lending,
     };
     let mut story = server.stories.begin(postrider_journal::Subject::Server, None);
@@ -124,7 +126,8 @@ async fn serve(plan: Plan, spool: &Spool, ready: impl FnOnce()) -> Result<Exit, 
     let (under_way, mut all_done) = mpsc::channel(1);
     let executor = Executor::new(spool.queue.clone(), spool.journal.clone(), spool.reader.clone(), clock);
     start(&server, plan.sockets, plan.sessions_max, borrowing, &stopping, &under_way)?;
-    postrider_mta::operator::listen(executor, &server.world, &control_socket(&plan.data), stopping)
+    Door::of(&plan.data)
+        .and_then(|door| postrider_mta::operator::listen(executor, &server.world, door, stopping))
         .map_err(|error| Failure::os(format!("{}: {error}", control_socket(&plan.data).display())))?;
     drop(under_way);
     tokio::spawn(tidy(spool.journal.clone(), wall_clock()));

@@ -119,6 +119,7 @@ pub(crate) fn start(service: Service, adjust: impl FnOnce(&mut Settings)) -> Run
         directory: Arc::clone(&directory) as Arc<dyn Directory>,
         mailboxes: Mailboxes::new(&folder.path().join("mail")),
         settings: in_force,
+        started: Instant::now(),
         lending,
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
