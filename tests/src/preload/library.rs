@@ -176,6 +176,11 @@ impl Faults {
         self
     }
 
+    /// Whether a call shall fail.
+    pub fn fails(&self) -> bool {
+        self.fail.is_some()
+    }
+
     /// The folder that is watched, in the form in which the program must be given it.
     pub fn root(&self) -> &Path {
         &self.root
