@@ -110,7 +110,7 @@ first = "0s"
     postrider.toml:4:16: error: `message_size` may not be zero
       4 | message_size = "0MiB"
         |                ^^^^^^
-    postrider.toml:5:14: error: `recipients` should be a number from 1 to 100000
+    postrider.toml:5:14: error: `recipients` should be a number from 1 to 10000
       5 | recipients = 0
         |              ^ out of bounds
     postrider.toml:8:9: error: `first` may not be zero
@@ -129,7 +129,7 @@ data = "/var/lib/postrider"
 recipients = "200"
 "#;
     assert_snapshot!(told(source), @r#"
-    postrider.toml:4:14: error: `recipients` should be a number from 1 to 100000
+    postrider.toml:4:14: error: `recipients` should be a number from 1 to 10000
       4 | recipients = "200"
         |              ^^^^^ a string
       help: write it without quotes

@@ -90,6 +90,9 @@ async fn carry_out(server: &Server, attempt: Attempt, place: OwnedSemaphorePermi
     let id = attempt.message.id;
     let mut story = server.stories.begin(Subject::Attempt(attempt.id), None);
     story.add(What::Attempt(Box::new(Tried { id, host: Text::literal("local"), address: None })));
+    if let Some(message_id) = &attempt.message.message_id {
+        story.found_by(message_id);
+    }
     let attempt = Arc::new(attempt);
     let work = {
         let (server, settings, attempt) = (server.clone(), Arc::clone(&settings), Arc::clone(&attempt));

@@ -4,7 +4,7 @@
 
 use crate::world::WallClock;
 use postrider_journal::event::{Decision, Speaker, Verdict};
-use postrider_journal::{Journal, Story, Subject, What};
+use postrider_journal::{Journal, Key, Story, Subject, What};
 use postrider_mail::{SessionId, Text, UnixMillis};
 use postrider_policy as policy;
 use postrider_smtp::{Dialogue, Line};
@@ -74,6 +74,11 @@ impl Telling {
             decision,
             reason: verdict.reason.clone(),
         })));
+    }
+
+    /// Lets the story be found by a message's Message-ID field.
+    pub(crate) fn found_by(&mut self, message_id: &Text) {
+        self.story.index(Key::message_id(message_id.as_str()));
     }
 
     /// Something worth telling.

@@ -40,8 +40,9 @@ pub(crate) const LISTENERS_MAX: usize = 64;
 pub(crate) const DURATION_MAX: Duration = Duration::from_secs(3650 * DAY);
 /// The largest size in octets; sizes are stored as signed 64 bits.
 pub(crate) const SIZE_MAX: u64 = i64::MAX.cast_unsigned();
-/// Recipients of one transaction: each costs memory while the session lasts.
-pub(crate) const RECIPIENTS: RangeInclusive<u32> = 1..=100_000;
+/// Recipients of one transaction; no more than the queue takes for one message
+/// ([`postrider_queue::limits::RECIPIENTS_PER_MESSAGE_MAX`]).
+pub(crate) const RECIPIENTS: RangeInclusive<u32> = 1..=10_000;
 /// Sessions, all together; 0 leaves it to the limit of open files.
 pub(crate) const SESSIONS: RangeInclusive<u32> = 0..=1_000_000;
 /// Sessions of one peer.
@@ -70,3 +71,12 @@ pub(crate) const VALUE_CHARS_SHOWN_MAX: usize = 60;
 pub(crate) const KEY_OCTETS_COMPARED_MAX: usize = 64;
 /// Columns of the drawn report, at the narrowest and the widest.
 pub(crate) const COLUMNS_SHOWN: RangeInclusive<usize> = 40..=120;
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn no_transaction_may_have_more_recipients_than_the_queue_takes() {
+        let most = usize::try_from(*super::RECIPIENTS.end()).unwrap();
+        assert_eq!(most, postrider_queue::limits::RECIPIENTS_PER_MESSAGE_MAX);
+    }
+}
