@@ -1,5 +1,5 @@
-//! Crash proofs of the server itself (SPOOL.md's "Proving it"): the binary on a disk that forgets, and on one that
-//! fails. The crash model is in the head of `preload::disk`; what counts as lost, in `crash::verdict`.
+//! Crash proofs of the server itself: every state that a crash can leave the disk in, and every call of it that can
+//! fail. The crash model is in the head of `preload::disk`; what counts as lost, in `crash::verdict`.
 //!
 //! `POSTRIDER_CRASH_SCALE=10` visits up to ten times as many moments, at each ten times as many samples, and makes ten
 //! times as many runs. The figures of each proof are shown, also when it passes. A duplicate there is a letter that

@@ -1,7 +1,8 @@
 //! The conversation as it scrolls by in `postrider dev`: every event of every story, the moment it happens.
 //!
 //! Lines go through a bounded channel to a thread of their own. A terminal that is not read from (Ctrl-S)
-//! holds up that thread and nobody else; what finds no room is counted and the count is shown.
+//! holds up that thread and nobody else; what finds no room is counted and the count is shown. At its end the
+//! process gives the thread a moment for the last lines, and goes without them if nobody reads.
 
 use postrider_journal::Subject;
 use postrider_journal::event::{Event, What};

@@ -80,7 +80,8 @@ fn a_configuration_is_explained_in_sentences() {
     through this server.
     Everything is kept under DATA.
     What cannot be delivered is tried again after 5m, then with growing waits of at most 4h, and
-    returned to its sender after 5d.
+    given up after 5d. It then stays in the queue, where `postrider queue list` shows it, until the notice
+    that its sender is owed can be sent.
     A message may have 50MiB, 1000 recipients and 50 Received fields.
     At most 500 sessions run at a time, at most 100 of one peer;
     together they hold at most 64MiB of content in memory.
@@ -105,7 +106,8 @@ fn an_open_data_folder_is_told() {
     nobody relays through this server.
     Everything is kept under DATA.
     What cannot be delivered is tried again after 5m, then with growing waits of at most 4h, and
-    returned to its sender after 5d.
+    given up after 5d. It then stays in the queue, where `postrider queue list` shows it, until the notice
+    that its sender is owed can be sent.
     A message may have 50MiB, 1000 recipients and 50 Received fields.
     As many sessions run at a time as the limit of open files allows, at most 100 of one peer;
     together they hold at most 64MiB of content in memory.

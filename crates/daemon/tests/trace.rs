@@ -81,11 +81,13 @@ fn a_limit_keeps_the_newest_and_says_that_there_are_more() {
     let server = Server::dev(&site);
     for n in 0..3 {
         server.submit("a@client.example", &[&format!("r{n}@local.example")], MESSAGE);
+        // One after the other: deliveries that overlap are told in the order they end, and shown in that of
+        // their beginning.
+        eventually("the delivery is told", || {
+            let told = site.told(&["trace", "in the mailbox"], "");
+            headings(&String::from_utf8_lossy(&told.stdout)).len() == n + 1
+        });
     }
-    eventually("the deliveries are told", || {
-        let told = site.told(&["trace", "in the mailbox"], "");
-        headings(&String::from_utf8_lossy(&told.stdout)).len() == 3
-    });
     let all = site.ok(&["trace", "in the mailbox"]);
     let newest = site.ok(&["trace", "in the mailbox", "--limit", "1"]);
     assert!(newest.starts_with("Only the newest 1 stories are shown; --limit N shows more.\n"), "{newest}");

@@ -1,66 +1,75 @@
 //! Takes what is due out of the queue, sends it where it is routed now, and settles what became of it.
 
 use crate::lending::{Borrowing, Lent};
-use crate::limits::{DISPATCH_PAUSE, DISPATCH_SLEEP_MAX, SETTLE_INTERVAL};
+use crate::limits::{DISPATCH_PAUSE, DISPATCH_SLEEP_MAX, RECORD_TRIES_MAX, SETTLE_INTERVAL};
 use crate::local::{self, Delivery};
-use crate::server::told_to_stop;
-use crate::server::{Server, Settings};
+use crate::server::{Server, Settings, Stop, told_to_stop};
 use crate::story::Telling;
 use postrider_journal::event::{Attempt as Tried, Ending, Fate as Ended};
 use postrider_journal::{Subject, What};
 use postrider_mail::{Reason, Text, UnixMillis};
 use postrider_policy::route::{Hop, route};
-use postrider_queue::{Attempt, Became, ContentError, Lease, Outcome, Settlement};
+use postrider_queue::{Attempt, Became, ContentError, Lease, Outcome, Settlement, Unable};
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 
-/// Runs until told to stop, then until what is under way has ended or `under_way` is abandoned.
+/// Runs until told to stop. `under_way` lives in every delivery, so that whoever waits for its other end
+/// knows when the last has ended.
+///
+/// The loop never waits for a place while something else could come: a place may be in the hands of what
+/// is on its way to this very loop.
 pub async fn dispatch(
     server: Server,
     mut borrowing: Borrowing,
-    mut stop: watch::Receiver<bool>,
+    mut stop: watch::Receiver<Stop>,
     under_way: mpsc::Sender<()>,
 ) {
+    let room = Arc::clone(&borrowing.room);
+    let mut is_due = true;
     let mut wait = Duration::ZERO;
     loop {
         tokio::select! {
             biased;
             () = told_to_stop(&mut stop) => return,
             lent = borrowing.lent.recv() => match lent {
-                Some(lent) => start(&server, &borrowing.room, lent, &under_way).await,
+                Some(lent) => start(&server, &room, lent, &under_way),
                 None => return,
             },
-            () = server.queue.changed() => wait = lease(&server, &borrowing.room, &under_way).await,
-            () = tokio::time::sleep(wait) => wait = lease(&server, &borrowing.room, &under_way).await,
+            Ok(place) = Arc::clone(&room).acquire_owned(), if is_due => {
+                (is_due, wait) = lease(&server, &room, place, &under_way).await;
+            }
+            () = server.queue.changed(), if !is_due => is_due = true,
+            () = tokio::time::sleep(wait), if !is_due => is_due = true,
         }
     }
 }
 
-/// Takes what is due while there is room; gives how long to sleep.
-async fn lease(server: &Server, room: &Arc<Semaphore>, under_way: &mpsc::Sender<()>) -> Duration {
-    loop {
-        // Without room there is nothing to ask for: wait for one delivery to end.
-        let Ok(first) = Arc::clone(room).acquire_owned().await else { return DISPATCH_SLEEP_MAX };
-        let free = u32::try_from(1 + room.available_permits()).unwrap_or(u32::MAX);
-        let now = server.world.now();
-        let lease = Lease { now, limit: free as usize, room_per_key: free, room: Vec::new() };
-        let leased = match server.queue.lease(lease).await {
-            Ok(leased) => leased,
-            Err(error) => {
-                tracing::error!(%error, "the queue cannot be asked for what is due");
-                return DISPATCH_PAUSE;
-            }
-        };
-        let found = leased.attempts.len();
-        let mut first = Some(first);
-        for attempt in leased.attempts {
-            start(server, room, Lent { attempt, place: first.take() }, under_way).await;
+/// Takes what is due, as much as there is room for; says whether there may be more, and how long to sleep
+/// if not.
+async fn lease(
+    server: &Server,
+    room: &Arc<Semaphore>,
+    place: OwnedSemaphorePermit,
+    under_way: &mpsc::Sender<()>,
+) -> (bool, Duration) {
+    let free = u32::try_from(1 + room.available_permits()).unwrap_or(u32::MAX);
+    let now = server.world.now();
+    let lease = Lease { now, limit: free as usize, room_per_key: free, room: Vec::new() };
+    let leased = match server.queue.lease(lease).await {
+        Ok(leased) => leased,
+        Err(error) => {
+            tracing::error!(%error, "the queue cannot be asked for what is due");
+            return (false, DISPATCH_PAUSE);
         }
-        if found == 0 {
-            return sleep(now, leased.next_due);
-        }
+    };
+    let found = !leased.attempts.is_empty();
+    let mut place = Some(place);
+    for attempt in leased.attempts {
+        start(server, room, Lent { attempt, place: place.take() }, under_way);
     }
+    (found, sleep(now, leased.next_due))
 }
 
 fn sleep(now: UnixMillis, next_due: Option<UnixMillis>) -> Duration {
@@ -68,18 +77,18 @@ fn sleep(now: UnixMillis, next_due: Option<UnixMillis>) -> Duration {
     wait.clamp(Duration::from_millis(1), DISPATCH_SLEEP_MAX)
 }
 
-/// Starts one attempt once it has a place.
-async fn start(server: &Server, room: &Arc<Semaphore>, lent: Lent, under_way: &mpsc::Sender<()>) {
-    let place = match lent.place {
-        Some(place) => place,
-        None => match Arc::clone(room).acquire_owned().await {
-            Ok(place) => place,
-            Err(_) => return,
-        },
-    };
-    let (server, under_way) = (server.clone(), under_way.clone());
+/// Starts one attempt; it waits for a place itself, where it has none.
+fn start(server: &Server, room: &Arc<Semaphore>, lent: Lent, under_way: &mpsc::Sender<()>) {
+    let (server, room, under_way) = (server.clone(), Arc::clone(room), under_way.clone());
     tokio::spawn(async move {
-        carry_out(&server, lent.attempt, place).await;
+        let place = match lent.place {
+            Some(place) => Ok(place),
+            None => room.acquire_owned().await,
+        };
+        // The semaphore is never closed.
+        if let Ok(place) = place {
+            carry_out(&server, lent.attempt, place).await;
+        }
         drop(under_way);
     });
 }
@@ -99,9 +108,9 @@ async fn carry_out(server: &Server, attempt: Attempt, place: OwnedSemaphorePermi
         server.world.clone().blocking(move || deliver_routed(&server, &settings, &attempt))
     };
     let Ok(deliveries) = work.await else {
-        // The runtime is going down: the attempt is in flight until the next start, which takes it up.
-        story.note("the delivery was cut short; it is tried again after the restart");
-        return;
+        // The delivery panicked: a defect, which must neither lose the message nor be repeated for ever.
+        let why = "the delivery ended without a result; this is a defect of the server";
+        return set_aside(server, &mut story, &attempt, why).await;
     };
     drop(place);
     for delivery in &deliveries {
@@ -113,11 +122,14 @@ async fn carry_out(server: &Server, attempt: Attempt, place: OwnedSemaphorePermi
         }
     }
     if let Some(error) = deliveries.iter().find_map(damage) {
-        return set_aside(server, &mut story, &attempt, error).await;
+        return set_aside(server, &mut story, &attempt, &error.to_string()).await;
     }
     settle_slot(server).await;
-    let fates = deliveries.iter().map(|delivery| (delivery.recipient, delivery.fate.clone())).collect();
-    match server.queue.settle(attempt.id, fates, server.world.now()).await {
+    let fates: Vec<_> =
+        deliveries.iter().map(|delivery| (delivery.recipient, delivery.fate.clone())).collect();
+    let settled =
+        recorded(server, || server.queue.settle(attempt.id, fates.clone(), server.world.now())).await;
+    match settled {
         Ok(settled) => {
             for (delivery, settlement) in deliveries.iter().zip(&settled.recipients) {
                 tell(&mut story, &attempt, delivery, settlement);
@@ -128,6 +140,24 @@ async fn carry_out(server: &Server, attempt: Attempt, place: OwnedSemaphorePermi
             story.note(format!("what became of it could not be recorded: {error}"));
         }
     }
+}
+
+/// Asks the queue to record something until it does: a full disk or a busy database may pass, a failed disk
+/// does not.
+pub(crate) async fn recorded<T, F>(server: &Server, mut ask: impl FnMut() -> F) -> Result<T, Unable>
+where
+    F: Future<Output = Result<T, Unable>>,
+{
+    for _ in 1..RECORD_TRIES_MAX {
+        match ask().await {
+            Err(error @ (Unable::Busy | Unable::Full)) if server.queue.health().is_ok() => {
+                tracing::warn!(%error, "not recorded yet");
+                tokio::time::sleep(DISPATCH_PAUSE).await;
+            }
+            answer => return answer,
+        }
+    }
+    ask().await
 }
 
 /// Waits for the next moment at which deliveries are settled. All that ended meanwhile settle together, in
@@ -165,14 +195,14 @@ fn damage(delivery: &Delivery) -> Option<&ContentError> {
     delivery.content.as_ref().filter(|error| matches!(error, ContentError::Missing | ContentError::Damaged))
 }
 
-/// What cannot be read is kept for the operator, neither tried for ever nor bounced.
-async fn set_aside(server: &Server, story: &mut Telling, attempt: &Attempt, error: &ContentError) {
+/// What cannot be delivered as it is, is kept for the operator, neither tried for ever nor bounced.
+async fn set_aside(server: &Server, story: &mut Telling, attempt: &Attempt, why: &str) {
     let id = attempt.message.id;
-    tracing::error!(%id, %error, "set aside");
-    story.note(format!("held: {error}"));
-    let now = server.world.now();
-    if let Err(error) = server.queue.set_aside(attempt.id, Text::from(error.to_string()), now).await {
-        tracing::error!(%id, %error, "the message could not be set aside");
+    tracing::error!(%id, why, "held");
+    story.note(format!("held: {why}"));
+    let held = recorded(server, || server.queue.set_aside(attempt.id, Text::from(why), server.world.now()));
+    if let Err(error) = held.await {
+        tracing::error!(%id, %error, "the message could not be held; it is tried again after a restart");
         story.note(format!("it could not be held: {error}"));
     }
 }

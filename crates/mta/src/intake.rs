@@ -1,13 +1,15 @@
 //! The one way in for every message: content is poured once, the header section is looked at as it passes,
 //! and the commit that takes responsibility happens here.
 
-use crate::limits::HEADER_OCTETS_MAX;
+use crate::dispatch::recorded;
+use crate::limits::{HEADER_OCTETS_FREE, HEADER_OCTETS_MAX};
+use crate::local::is_full;
 use crate::server::Server;
 use postrider_mail::trace::Received;
 use postrider_mail::{
     Code, Domain, Enhanced, Envelope, Greeting, Peer, QueueId, Refusal, SessionId, Text, UnixMillis, header,
 };
-use postrider_queue::{Draft, NewMessage, Receipt, Reception, Rendition, RouteKey, Sealed, Unable};
+use postrider_queue::{Draft, NewMessage, Receipt, Reception, Rendition, RouteKey, Sealed, Share, Unable};
 use std::io;
 
 /// A message on its way in.
@@ -15,6 +17,8 @@ use std::io;
 pub struct Intake {
     draft: Draft,
     section: Section,
+    /// What the section takes of the memory for content.
+    share: Share,
 }
 
 /// The header section, while it comes and when it has.
@@ -36,7 +40,11 @@ pub struct HeaderFacts {
 impl Intake {
     /// Opens a draft.
     pub fn begin(server: &Server, id: QueueId) -> Self {
-        Self { draft: server.queue.draft(id), section: Section::Open(Vec::new()) }
+        Self {
+            draft: server.queue.draft(id),
+            section: Section::Open(Vec::new()),
+            share: server.queue.share(),
+        }
     }
 
     /// The id the message will have.
@@ -60,14 +68,19 @@ impl Intake {
             } else {
                 header::section_end(&section[searched..]).map(|at| searched + at)
             };
+            self.share.set(section.capacity());
             if let Some(end) = end {
                 self.section = Section::Known(HeaderFacts::of(&section[..end]));
+                self.share.set(0);
             } else if section.len() > HEADER_OCTETS_MAX {
                 return Some(Refusal::of(
                     Code::of(554),
                     Enhanced::of(5, 6, 0),
                     format!("the header section has more than {HEADER_OCTETS_MAX} octets"),
                 ));
+            } else if section.len() > HEADER_OCTETS_FREE && self.share.is_budget_spent() {
+                let sentence = "too much is being received at the moment; please try again soon";
+                return Some(Refusal::of(Code::of(452), Enhanced::of(4, 3, 1), sentence));
             }
         }
         self.draft.pour(octets);
@@ -119,7 +132,7 @@ pub struct Submission {
     pub session: SessionId,
     /// Our own name.
     pub hostname: Domain,
-    /// When its content began.
+    /// When its content had come whole.
     pub received_at: UnixMillis,
 }
 
@@ -170,7 +183,12 @@ pub async fn file(server: &Server, intake: Intake, submission: Submission) -> Re
     let (place, lend) = server.lending.reserve();
     message.lend = lend;
     let accepted = server.queue.accept(message).await.map_err(|error| unable(&error))?;
-    server.lending.hand_over(&server.queue, server.world.now(), accepted.attempts, place).await;
+    for attempt in server.lending.hand_over(accepted.attempts, place) {
+        let given = recorded(server, || server.queue.give_back(attempt.id, server.world.now())).await;
+        if let Err(error) = given {
+            tracing::error!(id = %attempt.message.id, %error, "an attempt was not given back; it is due after a restart");
+        }
+    }
     Ok(accepted.receipt)
 }
 
@@ -178,7 +196,7 @@ async fn seal(server: &Server, draft: Draft) -> Result<Sealed, NotFiled> {
     if !draft.needs_io() {
         return draft.seal().map_err(|error| disk(&error));
     }
-    match server.world.blocking(move || draft.seal()).await {
+    match server.drafting(move || draft.seal()).await {
         Ok(sealed) => sealed.map_err(|error| disk(&error)),
         Err(_) => Err(unable(&Unable::Stopped)),
     }
@@ -186,7 +204,7 @@ async fn seal(server: &Server, draft: Draft) -> Result<Sealed, NotFiled> {
 
 /// Wording for a draft that could not be written.
 pub(crate) fn disk(error: &io::Error) -> NotFiled {
-    if matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) {
+    if is_full(error) {
         return unable(&Unable::Full);
     }
     NotFiled {

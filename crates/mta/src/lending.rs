@@ -4,8 +4,7 @@
 //! The queue remains the only joint: what does not fit here is given back and leased later.
 
 use crate::limits::{LENT_MAX, LOCAL_DELIVERIES_MAX};
-use postrider_mail::UnixMillis;
-use postrider_queue::{Attempt, Lend, Queue, RouteKey};
+use postrider_queue::{Attempt, Lend, RouteKey};
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
@@ -46,22 +45,16 @@ impl Lending {
         }
     }
 
-    /// Hands what was lent to the dispatcher; what it has no room for goes back.
-    pub(crate) async fn hand_over(
+    /// Hands what was lent to the dispatcher; gives what it has no room for.
+    pub(crate) fn hand_over(
         &self,
-        queue: &Queue,
-        now: UnixMillis,
         attempts: Vec<Attempt>,
         mut place: Option<OwnedSemaphorePermit>,
-    ) {
-        for attempt in attempts {
+    ) -> Vec<Attempt> {
+        let refused = attempts.into_iter().filter_map(|attempt| {
             let lent = Lent { attempt, place: place.take() };
-            if let Err(refused) = self.lent.try_send(lent) {
-                let attempt = refused.into_inner().attempt;
-                if let Err(error) = queue.give_back(attempt.id, now).await {
-                    tracing::warn!(attempt = %attempt.id, id = %attempt.message.id, %error, "attempt not given back; it is due again after a restart");
-                }
-            }
-        }
+            self.lent.try_send(lent).err().map(|refused| refused.into_inner().attempt)
+        });
+        refused.collect()
     }
 }

@@ -9,6 +9,12 @@ pub const READ_OCTETS: usize = 32 * 1024;
 /// Received field and 50 hops stay below it.
 pub const HEADER_OCTETS_MAX: usize = 256 * 1024;
 
+/// Octets of a header section that are buffered even when the budget for content in memory is spent.
+pub const HEADER_OCTETS_FREE: usize = 16 * 1024;
+
+/// Drafts that are written or synced at a time: beside deliveries, they leave threads for look-ups.
+pub const DRAFT_WRITES_MAX: usize = 16;
+
 /// Recipients of one transaction after aliases.
 pub const DESTINATIONS_MAX: usize = postrider_queue::limits::RECIPIENTS_PER_MESSAGE_MAX;
 
@@ -18,6 +24,9 @@ pub const FLUSH_LINGER: Duration = Duration::from_millis(5);
 
 /// How long a peer may take to read what we send.
 pub const WRITE_TIMEOUT: Duration = Duration::from_secs(5 * 60);
+
+/// How long a peer without an open transaction may take to read its 421 when the server stops.
+pub const STOP_WRITE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long a fact may take before it counts as unavailable.
 pub const FACT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -42,6 +51,9 @@ pub const LENT_MAX: usize = 1024;
 
 /// How long running sessions and deliveries may take to end when the server stops.
 pub const STOP_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How often what could not be recorded is tried again before it is left to the next start.
+pub const RECORD_TRIES_MAX: u32 = 60;
 
 /// How long the dispatcher waits before it asks a queue that could not answer again.
 pub const DISPATCH_PAUSE: Duration = Duration::from_secs(1);

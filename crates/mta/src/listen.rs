@@ -3,11 +3,11 @@
 use crate::limits::ACCEPT_PAUSE;
 use crate::reception::Conversation;
 use crate::server::Server;
-use crate::server::told_to_stop;
+use crate::server::{Stop, told_to_stop};
 use postrider_mail::{Peer, Service};
 use std::collections::HashMap;
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
@@ -33,6 +33,7 @@ impl Seats {
 
     /// Takes a place, if one is left.
     fn take(self: &Arc<Self>, ip: IpAddr) -> Option<Seat> {
+        let ip = holder(ip);
         let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
         if taken.all >= self.max {
             return None;
@@ -72,6 +73,14 @@ impl Drop for Seat {
     }
 }
 
+/// Who an address belongs to, as far as places are counted: one IPv6 host has a /64 of them (RFC 6177).
+fn holder(ip: IpAddr) -> IpAddr {
+    match ip {
+        IpAddr::V6(ip) => Ipv6Addr::from_bits(ip.to_bits() >> 64 << 64).into(),
+        IpAddr::V4(_) => ip,
+    }
+}
+
 /// Accepts on one listener until told to stop. `under_way` lives in every conversation, so that whoever
 /// waits for its other end knows when the last has ended.
 pub async fn listen(
@@ -79,7 +88,7 @@ pub async fn listen(
     listener: TcpListener,
     service: Service,
     seats: Arc<Seats>,
-    mut stop: watch::Receiver<bool>,
+    mut stop: watch::Receiver<Stop>,
     under_way: mpsc::Sender<()>,
 ) {
     loop {
@@ -127,4 +136,19 @@ fn turn_away(server: &Server, stream: &TcpStream, peer: &Peer) {
     let reply = format!("421 4.3.2 {hostname} has too many sessions now; please try again soon\r\n");
     let said = stream.try_write(reply.as_bytes()).is_ok();
     tracing::warn!(peer = %peer.address(), said, "turned away: every session is taken ([limits] sessions)");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_addresses_of_one_ipv6_network_hold_places_together() {
+        let seats = Seats::new(10);
+        let take = |ip: &str| seats.take(ip.parse().unwrap()).map(|seat| (seat.sessions_of_peer(), seat));
+        let first = take("2001:db8::1").unwrap();
+        let second = take("2001:db8::2").unwrap();
+        let other = take("2001:db8:0:1::1").unwrap();
+        assert_eq!((first.0, second.0, other.0), (1, 2, 1));
+    }
 }

@@ -85,7 +85,15 @@ fn mailbox(server: &Server, settings: &Settings, address: &Mailbox) -> Result<Ma
     match server.directory.look_up(address) {
         Ok(Some(Entry::Account(primary))) => Ok(primary),
         Ok(_) if ours::is_postmaster(address) && local.rules(address).is_some() => Ok(address.clone()),
-        Ok(_) => {
+        Ok(Some(Entry::Alias(_))) => Err(fate(
+            Outcome::Deferred,
+            451,
+            (4, 2, 4),
+            format!(
+                "{address} was an account when this message came, and is an alias now; make it an account, or delete the message"
+            ),
+        )),
+        Ok(None) => {
             Err(fate(Outcome::Failed, 550, (5, 1, 1), format!("there is no mailbox {address} here any more")))
         }
         Err(unavailable) => Err(fate(Outcome::Deferred, 451, (4, 3, 0), unavailable.to_string())),
@@ -99,15 +107,20 @@ fn lay_down(
     target: &Target,
     mailbox: &Mailbox,
 ) -> Result<(PathBuf, bool), NotDelivered> {
-    let content = message.content.read(&message.rendition).map_err(NotDelivered::Content)?;
     let fields = trace::delivery_fields(&message.reverse_path, mailbox, &target.given);
     let name = Maildir::name(message.id, target.id, settings.hostname.ascii());
     let maildir = Maildir::of(&server.mailboxes.root, &server.mailboxes.known, mailbox);
-    maildir.deliver(&name, target.attempts > 0, &fields, content)
+    maildir.deliver(&name, target.attempts > 0, &fields, || message.content.read(&message.rendition))
+}
+
+/// Whether there is no room: on the disk, in a quota, or below the process's limit of file size.
+pub(crate) fn is_full(error: &io::Error) -> bool {
+    use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+    matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge)
 }
 
 fn mailbox_trouble(error: &io::Error) -> Fate {
-    let full = matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
+    let full = is_full(error);
     let (code, enhanced) = if full { (452, (4, 2, 2)) } else { (451, (4, 2, 0)) };
     fate(Outcome::Deferred, code, enhanced, format!("the mailbox cannot be written now: {error}"))
 }

@@ -1,11 +1,18 @@
 //! VRFY and EXPN: what the directory knows, told where the domain's rules allow it (RFC 5321 §3.5, §7.3).
 
+use crate::limits::FACT_TIMEOUT;
 use crate::server::{Server, Settings};
+use postrider_mail::limits::REPLY_LINES_MAX;
 use postrider_mail::{Code, Enhanced, Host, LocalPart, Mailbox, Reply, Text};
+use postrider_policy::Decision;
+use postrider_policy::admit::known_recipient;
 use postrider_policy::expand::{Expansion, expand as expansion};
 use postrider_policy::local::{Domains, Local};
 use std::future::Future;
 use std::sync::Arc;
+
+/// Members that EXPN lists; the rest is counted.
+const LISTED_MAX: usize = REPLY_LINES_MAX - 1;
 
 /// The reply to VRFY.
 pub(crate) fn verify(
@@ -22,7 +29,7 @@ pub(crate) fn verify(
         Expansion::Destinations(_) => {
             Reply::new(Code::of(250), Enhanced::of(2, 1, 5), format!("<{address}>"))
         }
-        _ => unknown(address),
+        other => not_a_mailbox(address, other),
     })
 }
 
@@ -37,14 +44,20 @@ pub(crate) fn expand(
     look_up(server, settings, what, not_told, |address, expansion| match expansion {
         Expansion::Destinations(all) => {
             let lines = all.iter().map(|destination| Text::from(format!("<{}>", destination.address)));
-            Reply::of_lines(Code::of(250), Enhanced::of(2, 1, 5), lines)
+            let unlisted = all.len().saturating_sub(LISTED_MAX);
+            let more = (unlisted > 0).then(|| Text::from(format!("and {unlisted} more")));
+            Reply::of_lines(Code::of(250), Enhanced::of(2, 1, 5), lines.take(LISTED_MAX).chain(more))
         }
-        _ => unknown(address),
+        other => not_a_mailbox(address, other),
     })
 }
 
-fn unknown(address: &Mailbox) -> Reply {
-    Reply::new(Code::of(550), Enhanced::of(5, 1, 1), format!("there is no mailbox {address} here"))
+/// The words in which RCPT refuses the same address.
+fn not_a_mailbox(address: &Mailbox, expansion: &Expansion) -> Reply {
+    match known_recipient(address, expansion).decision {
+        Decision::Refuse(refusal) | Decision::Disconnect(refusal) => refusal.into(),
+        Decision::Accept => Reply::new(Code::of(250), Enhanced::of(2, 1, 5), format!("<{address}>")),
+    }
 }
 
 /// Looks up every local address that `what` may mean, in domains whose rules allow it.
@@ -73,7 +86,8 @@ fn look_up(
     });
     async move {
         let Some(answer) = answer else { return not_told };
-        answer.await.ok().flatten().unwrap_or_else(|| {
+        let answer = tokio::time::timeout(FACT_TIMEOUT, answer).await;
+        answer.ok().and_then(Result::ok).flatten().unwrap_or_else(|| {
             Reply::new(Code::of(451), Enhanced::of(4, 3, 0), "the directory of users cannot be read now")
         })
     }

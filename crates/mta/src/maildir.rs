@@ -56,14 +56,31 @@ impl Maildir {
         format!("{seconds}.Q{message}R{recipient}.{host}")
     }
 
-    /// Lays a message into `new/`. `again` says that an earlier try may have done so already. Gives the
-    /// file, below `root`'s parent or wherever that lies, and whether it was there.
+    /// Lays a message into `new/`. `again` says that an earlier try may have done so already; `content`
+    /// opens what is to be written. Gives the file, and whether it was there.
     pub(crate) fn deliver(
         &self,
         name: &str,
         again: bool,
         fields: &str,
-        content: Reader,
+        content: impl Fn() -> Result<Reader, ContentError>,
+    ) -> Result<(PathBuf, bool), NotDelivered> {
+        match self.try_deliver(name, again, fields, &content) {
+            // Someone has removed the mailbox, or a part of it, while we ran: make it again, once.
+            Err(NotDelivered::Mailbox(error)) if error.kind() == io::ErrorKind::NotFound => {
+                self.known.forget(&self.folder);
+                self.try_deliver(name, again, fields, &content)
+            }
+            delivered => delivered,
+        }
+    }
+
+    fn try_deliver(
+        &self,
+        name: &str,
+        again: bool,
+        fields: &str,
+        content: &impl Fn() -> Result<Reader, ContentError>,
     ) -> Result<(PathBuf, bool), NotDelivered> {
         self.make()?;
         if again && let Some(there) = self.find(name)? {
@@ -71,45 +88,44 @@ impl Maildir {
             sync_folder(there.parent().unwrap_or(&self.folder))?;
             return Ok((there, true));
         }
+        let content = content().map_err(NotDelivered::Content)?;
         let temporary = self.folder.join("tmp").join(name);
-        let file = match create(&temporary) {
-            // Someone has removed the mailbox while we ran.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                self.known.forget(&self.folder);
-                self.make()?;
-                create(&temporary)?
-            }
-            created => created?,
-        };
-        let written = write(file, fields, content);
-        let renamed = written.and_then(|()| {
-            let new = self.folder.join("new").join(name);
-            fs::rename(&temporary, &new)?;
-            sync_folder(&self.folder.join("new"))?;
-            Ok(new)
-        });
-        match renamed {
-            Ok(new) => Ok((new, false)),
-            Err(error) => {
-                // Nobody reads tmp/; what stays there is written over by the next try.
-                let _ = fs::remove_file(&temporary);
-                Err(error)
-            }
+        let renamed = self.write_and_rename(&temporary, name, fields, content);
+        if renamed.is_err() {
+            // Nobody reads tmp/; what stays there is written over by the next try.
+            let _ = fs::remove_file(&temporary);
         }
+        renamed.map(|new| (new, false))
     }
 
-    /// The delivery of this name, wherever a mail reader has moved it.
+    fn write_and_rename(
+        &self,
+        temporary: &Path,
+        name: &str,
+        fields: &str,
+        content: Reader,
+    ) -> Result<PathBuf, NotDelivered> {
+        let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(temporary)?;
+        write(file, fields, content)?;
+        let new = self.folder.join("new").join(name);
+        fs::rename(temporary, &new)?;
+        sync_folder(&self.folder.join("new"))?;
+        Ok(new)
+    }
+
+    /// The delivery of this name, wherever a mail reader has moved it and whatever our host was called.
     fn find(&self, name: &str) -> io::Result<Option<PathBuf>> {
         let new = self.folder.join("new").join(name);
         if new.try_exists()? {
             return Ok(Some(new));
         }
-        for entry in fs::read_dir(self.folder.join("cur"))? {
-            let entry = entry?;
-            let flagged = entry.file_name();
-            let base = flagged.to_str().and_then(|flagged| flagged.split(':').next());
-            if base == Some(name) {
-                return Ok(Some(entry.path()));
+        let delivery = delivery(name);
+        for folder in ["cur", "new"] {
+            for entry in fs::read_dir(self.folder.join(folder))? {
+                let entry = entry?;
+                if entry.file_name().to_str().is_some_and(|name| self::delivery(name) == delivery) {
+                    return Ok(Some(entry.path()));
+                }
             }
         }
         Ok(None)
@@ -135,6 +151,12 @@ impl Maildir {
     }
 }
 
+/// The part of a name that tells which delivery it is: the time and the ids, without host and flags.
+fn delivery(name: &str) -> &str {
+    let second_dot = name.match_indices('.').nth(1);
+    second_dot.map_or(name, |(at, _)| &name[..at])
+}
+
 /// The mailboxes whose folders this process has made durable.
 #[derive(Debug, Default)]
 pub(crate) struct Known(Mutex<HashSet<PathBuf>>);
@@ -156,10 +178,6 @@ impl Known {
         }
         known.insert(folder.to_owned());
     }
-}
-
-fn create(path: &Path) -> io::Result<File> {
-    OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)
 }
 
 /// Writes fields and content with LF line ends, and syncs.

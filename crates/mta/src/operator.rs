@@ -4,7 +4,7 @@
 //! else comes down the socket ends that connection with a sentence, never the server.
 
 use crate::limits::{CONTROL_CONNECTIONS_MAX, CONTROL_REQUEST_OCTETS_MAX, CONTROL_TIMEOUT};
-use crate::server::told_to_stop;
+use crate::server::{Stop, told_to_stop};
 use crate::world::World;
 use postrider_control::{Answer, Command, Executor, Who};
 use postrider_mail::Text;
@@ -59,7 +59,7 @@ pub fn listen(
     executor: Executor,
     world: &Arc<World>,
     door: Door,
-    mut stop: watch::Receiver<bool>,
+    mut stop: watch::Receiver<Stop>,
 ) -> io::Result<()> {
     match fs::remove_file(door.path()) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),

@@ -2,22 +2,21 @@
 //!
 //! It understands none of the octets and decides nothing. [`Conversation::select`] is the only place that
 //! waits, for one thing at a time beside the deadline and the server's stop; [`Conversation::apply`] is the
-//! only place that acts. Dropped while a commit is in flight, it leaves the message accepted and the 250
-//! unsent: one possible duplicate, which RFC 1047 names.
+//! only place that acts. A commit under way is waited for even when the peer is gone: then the message is
+//! accepted and the 250 unsent, one possible duplicate, which RFC 1047 names.
 
 mod questions;
 mod transaction;
 mod wire;
 
 use crate::intake::{Intake, NotFiled};
-use crate::limits::{FLUSH_LINGER, WRITE_TIMEOUT};
+use crate::limits::{FLUSH_LINGER, STOP_WRITE_TIMEOUT, WRITE_TIMEOUT};
 use crate::listen::Seat;
-use crate::server::told_to_stop;
-use crate::server::{Server, Settings};
+use crate::server::{Server, Settings, Stop, told};
 use crate::story::Telling;
 use postrider_journal::What;
 use postrider_journal::event::Accepted;
-use postrider_mail::{ForwardPath, Greeting, Peer, Reply, Service, SessionId};
+use postrider_mail::{ForwardPath, Greeting, Peer, Reply, Service, SessionId, Text};
 use postrider_policy::admit::Fact;
 use postrider_policy::expand::Expansion;
 use postrider_queue::Receipt;
@@ -29,6 +28,7 @@ use std::io;
 use std::ops::ControlFlow;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Instant;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use transaction::Transaction;
@@ -86,10 +86,15 @@ pub(crate) struct Conversation {
     transaction: Option<Box<Transaction>>,
     /// What is being committed, for the story.
     accepting: Option<Box<Accepted>>,
-    stop: watch::Receiver<bool>,
-    stopping: bool,
+    stop: watch::Receiver<Stop>,
+    /// What it was told already.
+    stopping: Stop,
     /// How the conversation will have ended, for its story.
     ending: &'static str,
+    /// Why the peer cannot be spoken to any more, while a commit is waited for.
+    lost: Option<Text>,
+    /// When the replies that wait now must have been taken.
+    send_by: Option<Instant>,
     seat: Seat,
 }
 
@@ -99,7 +104,7 @@ impl Conversation {
         stream: TcpStream,
         peer: Peer,
         seat: Seat,
-        stop: watch::Receiver<bool>,
+        stop: watch::Receiver<Stop>,
     ) -> Self {
         let settings = server.settings();
         let setup = Setup {
@@ -129,8 +134,10 @@ impl Conversation {
             transaction: None,
             accepting: None,
             stop,
-            stopping: false,
+            stopping: Stop::No,
             ending: "with the reply above",
+            lost: None,
+            send_by: None,
             seat,
         }
     }
@@ -152,10 +159,17 @@ impl Conversation {
 
     /// Waits. Unsent replies are sent before anything is read, and soon while machinery works.
     async fn select(&mut self) -> Woke {
-        let unsent = self.wire.has_unsent();
+        let unsent = self.wire.has_unsent() && self.lost.is_none();
         let must_send = unsent && (self.flush_due || matches!(self.waiting, Waiting::Input | Waiting::Close));
-        let deadline =
-            if must_send { self.server.world.instant() + WRITE_TIMEOUT } else { self.session.deadline() };
+        // However slowly a peer takes them: replies have their time from the first that waits.
+        self.send_by = if unsent { self.send_by } else { None };
+        let deadline = if must_send {
+            let latest = self.server.world.instant() + WRITE_TIMEOUT;
+            *self.send_by.get_or_insert(latest)
+        } else {
+            self.session.deadline()
+        };
+        let next = if self.stopping == Stop::No { Stop::Soon } else { Stop::Now };
         let patient = must_send || matches!(self.waiting, Waiting::Input);
         let woke = async {
             if must_send {
@@ -177,7 +191,7 @@ impl Conversation {
         };
         tokio::select! {
             biased;
-            () = told_to_stop(&mut self.stop), if !self.stopping => Woke::Stop,
+            () = told(&mut self.stop, next), if self.stopping < Stop::Now => Woke::Stop,
             woke = woke => woke,
             () = tokio::time::sleep(FLUSH_LINGER), if unsent && !must_send => Woke::FlushDue,
             () = tokio::time::sleep_until(deadline.into()), if patient => Woke::DeadlinePassed,
@@ -202,21 +216,25 @@ impl Conversation {
                 self.flush_due = true;
                 return ControlFlow::Continue(());
             }
-            Woke::Broken(error) => {
-                self.closed(format!("the connection broke: {error}"));
-                return ControlFlow::Break(());
-            }
+            Woke::Broken(error) => return self.peer_lost(format!("the connection broke: {error}")),
             Woke::DeadlinePassed if self.wire.has_unsent() => {
-                self.closed("the peer did not read our replies");
-                return ControlFlow::Break(());
+                return self.peer_lost("the peer did not read our replies");
             }
             Woke::DeadlinePassed => {
                 self.ending = "nothing complete came in time";
                 self.with_session(Session::timed_out);
             }
             Woke::Stop => {
-                self.stopping = true;
-                self.with_session(Session::last_call);
+                self.stopping = *self.stop.borrow();
+                self.ending = "the server stopped";
+                if self.transaction.is_none() {
+                    // Nothing is lost with a peer that does not read its 421.
+                    self.send_by = Some(self.server.world.instant() + STOP_WRITE_TIMEOUT);
+                }
+                match self.stopping {
+                    Stop::Now => self.with_session(Session::cut_off),
+                    Stop::Soon | Stop::No => self.with_session(Session::last_call),
+                }
                 if !matches!(self.waiting, Waiting::Input) {
                     return ControlFlow::Continue(());
                 }
@@ -225,9 +243,26 @@ impl Conversation {
             Woke::Fact(fact) => self.fact_came(fact),
             Woke::Reply(reply) => self.reply_came(&reply),
             Woke::Spilled(spilled) => self.spilled(spilled),
-            Woke::Filed(filed) => self.filed(filed),
+            Woke::Filed(filed) => {
+                self.filed(filed);
+                if let Some(why) = self.lost.take() {
+                    return self.peer_lost(why);
+                }
+            }
         }
         self.advance()
+    }
+
+    /// The peer cannot be spoken to any more: ends, unless a commit is under way. That is waited for, so
+    /// that its story is told and what it lent is delivered.
+    fn peer_lost(&mut self, why: impl Into<Text>) -> ControlFlow<()> {
+        let why = why.into();
+        if matches!(self.waiting, Waiting::Commit(..)) {
+            self.lost = Some(why);
+            return ControlFlow::Continue(());
+        }
+        self.closed(why);
+        ControlFlow::Break(())
     }
 
     /// Gives the engine what was read and is not consumed yet.
@@ -317,7 +352,7 @@ impl Conversation {
         self.session.end_of_input();
     }
 
-    fn closed(&mut self, why: impl Into<postrider_mail::Text>) {
+    fn closed(&mut self, why: impl Into<Text>) {
         let why = why.into();
         tracing::debug!(session = %self.id, peer = %self.peer.address(), %why, "closed");
         self.transaction = None;

@@ -11,7 +11,8 @@ use postrider_policy::route::Rule;
 use postrider_queue::Queue;
 use std::sync::Arc;
 use std::time::Instant;
-use tokio::sync::watch;
+use tokio::sync::oneshot::error::RecvError;
+use tokio::sync::{Semaphore, watch};
 
 /// What the operator may change while the server runs.
 #[derive(Clone, Debug)]
@@ -47,19 +48,48 @@ pub struct Server {
     pub settings: watch::Receiver<Arc<Settings>>,
     /// When this server began, for what happens in a rhythm.
     pub started: Instant,
+    /// Places for drafts that are being written.
+    pub drafts: Arc<Semaphore>,
     /// How accepted messages reach the dispatcher without waiting for a lease.
     pub lending: Lending,
 }
 
 impl Server {
+    /// Writes a draft where blocking is allowed, when its turn has come.
+    pub(crate) async fn drafting<T: Send + 'static>(
+        &self,
+        write: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, RecvError> {
+        // The semaphore is never closed.
+        let _place = self.drafts.acquire().await;
+        self.world.blocking(write).await
+    }
+
     /// The settings in force.
     pub fn settings(&self) -> Arc<Settings> {
         Arc::clone(&self.settings.borrow())
     }
 }
 
+/// Whether the server goes on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Stop {
+    /// It does.
+    #[default]
+    No,
+    /// Nothing new begins; open transactions may end.
+    Soon,
+    /// Whatever is still open ends now, with a word.
+    Now,
+}
+
 /// Waits until the server is told to stop, or whoever could tell it is gone.
-pub(crate) async fn told_to_stop(stop: &mut watch::Receiver<bool>) {
+pub(crate) async fn told_to_stop(stop: &mut watch::Receiver<Stop>) {
+    told(stop, Stop::Soon).await;
+}
+
+/// Waits until the server is told at least this.
+pub(crate) async fn told(stop: &mut watch::Receiver<Stop>, at_least: Stop) {
     // Both ways to end mean the same; the guard must not outlive this line.
-    let _ = stop.wait_for(|stop| *stop).await;
+    let _ = stop.wait_for(|stop| *stop >= at_least).await;
 }

@@ -65,14 +65,17 @@ impl World {
         self.ids.lock().unwrap_or_else(PoisonError::into_inner).session_id(now)
     }
 
-    /// Runs `job` where blocking is allowed. The receiver fails only if the job panicked or the runtime
-    /// went away.
+    /// Runs `job` where blocking is allowed, unless nobody waits for it any more when its turn comes. The
+    /// receiver fails only if the job panicked or the runtime went away.
     pub fn blocking<T: Send + 'static>(
         &self,
         job: impl FnOnce() -> T + Send + 'static,
     ) -> oneshot::Receiver<T> {
         let (answer, receiver) = oneshot::channel();
         self.blocking.run(Box::new(move || {
+            if answer.is_closed() {
+                return;
+            }
             // Nobody may be waiting any more; the work is done all the same.
             let _ = answer.send(job());
         }));

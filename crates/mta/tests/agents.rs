@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::{mailbox, queue_id, start, wait_for};
+use common::{mailbox, queue_id, start, start_held, wait_for};
 use postrider_mail::Service;
 use postrider_queue::{Notice, State};
 
@@ -230,6 +230,77 @@ fn a_flood_of_commands_is_answered_to_the_last_one() {
     }
     sending.join().unwrap();
     client.expect("QUIT", "221");
+}
+
+#[test]
+fn a_mailbox_whose_folders_were_removed_is_made_again() {
+    let running = start(Service::Mta, |_| {});
+    let mut client = running.connect().greeted();
+    let folder = running.folder.path().join("mail/friend@local.example");
+    for removed in ["new", "cur", "tmp", ""] {
+        client.submit(&["friend@local.example"], HELLO);
+        wait_for("a delivery", || running.mail("friend@local.example").len() == 1);
+        wait_for("an empty queue", || running.queued().messages.is_empty());
+        std::fs::remove_dir_all(folder.join(removed)).unwrap();
+        let _ = std::fs::remove_dir_all(folder.join("new"));
+        client.submit(&["friend@local.example"], HELLO);
+        wait_for("the next delivery", || running.mail("friend@local.example").len() == 1);
+        std::fs::remove_dir_all(folder.join("new")).unwrap();
+    }
+}
+
+/// A transaction up to its last line, whose reply is yet to come.
+fn submitted(running: &common::Running) -> common::Client {
+    let mut client = running.connect().greeted();
+    client.expect("MAIL FROM:<sender@client.example>", "250");
+    client.expect("RCPT TO:<friend@local.example>", "250");
+    client.expect("DATA", "354");
+    client.send(HELLO.as_bytes());
+    client.send(b".\r\n");
+    client
+}
+
+#[test]
+fn more_messages_at_once_than_there_are_places_are_all_delivered() {
+    const MESSAGES: usize = 45;
+    let mut running = start_held(Service::Mta, |_| {});
+    let clients: Vec<_> = (0..MESSAGES).map(|_| submitted(&running)).collect();
+    running.let_go();
+    for mut client in clients {
+        assert!(client.reply().starts_with("250"));
+    }
+    wait_for("every delivery", || running.mail("friend@local.example").len() == MESSAGES);
+    wait_for("an empty queue", || running.queued().messages.is_empty());
+}
+
+#[test]
+fn a_peer_that_is_gone_during_the_commit_strands_nothing() {
+    let mut running = start_held(Service::Mta, |_| {});
+    let client = submitted(&running);
+    // Unread replies would make a reset of the close; here all is read, and the connection just ends.
+    drop(client);
+    running.let_go();
+    wait_for("the delivery", || running.mail("friend@local.example").len() == 1);
+    wait_for("an empty queue", || running.queued().messages.is_empty());
+    wait_for("its story", || running.story("friend@local.example").contains("accepted as"));
+}
+
+#[test]
+fn a_reset_during_the_commit_strands_nothing() {
+    let mut running = start_held(Service::Mta, |_| {});
+    let mut client = running.connect();
+    // Everything at once and nothing read: the close becomes a reset while the commit is awaited.
+    client.send(
+        format!(
+            "EHLO client.example\r\nMAIL FROM:<>\r\nRCPT TO:<friend@local.example>\r\nDATA\r\n{HELLO}.\r\n"
+        )
+        .as_bytes(),
+    );
+    client.wait_for_octets();
+    drop(client);
+    running.let_go();
+    wait_for("the delivery", || running.mail("friend@local.example").len() == 1);
+    wait_for("an empty queue", || running.queued().messages.is_empty());
 }
 
 #[test]

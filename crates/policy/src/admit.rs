@@ -41,8 +41,8 @@ pub enum Question<'a> {
     },
 }
 
-/// What is known, apart from the question. A fact that could not be had is `Known(None)` or says so itself:
-/// no fact is asked for twice.
+/// What is known, apart from the question. A fact that could not be had says so itself: no fact is asked
+/// for twice.
 #[derive(Clone, Debug, Default)]
 pub struct Facts {
     /// Sessions that this peer holds now, with this one.
@@ -147,7 +147,8 @@ fn recipient(rules: &Rules, facts: &Facts, path: &ForwardPath) -> Admission {
     }
 }
 
-fn known_recipient(address: &Mailbox, expansion: &Expansion) -> Verdict {
+/// The verdict on an address of ours, from what the directory knows of it.
+pub fn known_recipient(address: &Mailbox, expansion: &Expansion) -> Verdict {
     let refuse =
         |code, enhanced, why: String, reply: String| Verdict::refuse("directory", why, code, enhanced, reply);
     match expansion {

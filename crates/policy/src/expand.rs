@@ -85,6 +85,11 @@ impl Walk<'_> {
                 return Ok(Expansion::TooMany);
             }
             if self.pending.is_empty() && self.found.is_empty() {
+                if local::is_postmaster(&start) {
+                    // Whoever was meant is gone; postmaster is somebody all the same (RFC 5321 §4.5.1).
+                    let address = self.local.own_postmaster();
+                    return Ok(Expansion::Destinations(vec![Destination { address, via: None }]));
+                }
                 return Ok(Expansion::Nobody(start));
             }
         }
@@ -239,6 +244,7 @@ mod tests {
         assert_eq!(at("Postmaster@local.example", None), "postmaster@mx.local.example");
         assert_eq!(at("postmaster@local.example", Some("ann")), "ann@local.example");
         assert_eq!(at("postmaster@mx.local.example", Some("ann")), "ann@local.example");
+        assert_eq!(at("postmaster@local.example", Some("gone")), "postmaster@mx.local.example");
         assert_eq!(at("postmaster@local.example", Some("postmaster")), "postmaster@mx.local.example");
     }
 

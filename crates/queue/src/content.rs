@@ -87,17 +87,24 @@ impl Draft {
     /// Writes the buffer to the draft's file. Blocks: call it where blocking is allowed.
     ///
     /// # Errors
-    /// The file could not be made or written: the draft is spoilt. Anything but a full disk poisons the spool.
+    /// The file could not be made or written: the draft is spoilt. A write that fails poisons the spool, unless
+    /// the disk is full.
     pub fn flush(&mut self) -> io::Result<()> {
+        self.make_file()?;
         self.write_buffer().inspect_err(|error| self.report(error))
     }
 
-    fn write_buffer(&mut self) -> io::Result<()> {
+    /// A file that cannot be made (no descriptor is left, no memory) casts no doubt on what the disk holds.
+    fn make_file(&mut self) -> io::Result<()> {
         if self.file.is_none() {
             let path = self.shelf.folder.incoming(self.id);
             let file = OpenOptions::new().create_new(true).write(true).mode(0o600).open(path)?;
             self.file = Some((file, Incoming { id: self.id, shelf: Arc::clone(&self.shelf), kept: false }));
         }
+        Ok(())
+    }
+
+    fn write_buffer(&mut self) -> io::Result<()> {
         if let Some((file, _)) = &mut self.file {
             file.write_all(&self.buffer)?;
         }
@@ -133,7 +140,8 @@ impl Draft {
     /// Ends the content. What is in a file is synced: this blocks when [`needs_io`](Self::needs_io) says so.
     ///
     /// # Errors
-    /// The file could not be written or synced. Anything but a full disk poisons the spool.
+    /// The file could not be made, written or synced. A write or sync that fails poisons the spool, unless the
+    /// disk is full.
     pub fn seal(mut self) -> io::Result<Sealed> {
         if self.needs_io() {
             self.flush()?;

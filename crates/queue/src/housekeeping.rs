@@ -12,7 +12,7 @@ use crate::limits::{
     WAL_OCTETS_MAX,
 };
 use crate::schema::PAGE_OCTETS;
-use crate::shelf::{Shelf, sync_folder, unlink};
+use crate::shelf::{Shelf, unlink};
 use crate::turn::{Core, Fault};
 use crate::{limits, schema};
 use postrider_mail::QueueId;
@@ -166,7 +166,7 @@ impl Core {
             }
         }
         if self.keeping.unlinked.len() >= GARBAGE_BATCH {
-            match sync_folder(&self.shelf.folder.content) {
+            match self.shelf.folder.sync_content() {
                 Ok(()) => self.keeping.folder_synced(),
                 Err(error) => drop(self.shelf.poison(format_args!("syncing content/: {error}"))),
             }

@@ -67,6 +67,7 @@ pub use operate::Operated;
 pub use queue::Queue;
 pub use rendition::{Content, NotARendition, Reader, Rendition};
 pub use retry::Retry;
+pub use shelf::Share;
 pub use view::{HeldView, Listing, Owed, OwedRecipient, PauseView, RecipientView, Stats, View};
 
 /// What an operator may set.

@@ -202,7 +202,7 @@ fn finish_garbage(connection: &Connection, folder: &Folder) -> Result<usize, Ope
             let path = folder.content(*id);
             unlink(&path).map_err(broken(&path))?;
         }
-        sync_folder(&folder.content).map_err(broken(&folder.content))?;
+        folder.sync_content().map_err(broken(&folder.content))?;
         let transaction = connection.unchecked_transaction()?;
         for id in &ids {
             transaction.prepare_cached("DELETE FROM garbage WHERE content = ?1")?.execute([id.row()])?;
@@ -237,9 +237,8 @@ fn set_lost_aside(
         }
     }
     if recovery.lost > 0 {
-        for changed in [&folder.lost, &folder.content] {
-            sync_folder(changed).map_err(broken(changed))?;
-        }
+        sync_folder(&folder.lost).map_err(broken(&folder.lost))?;
+        folder.sync_content().map_err(broken(&folder.content))?;
     }
     Ok(())
 }

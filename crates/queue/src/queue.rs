@@ -10,7 +10,7 @@ use crate::filter::Filter;
 use crate::limits::{OWED_MESSAGES_MAX, PAGE_MESSAGES_MAX, PAGE_ROWS_MAX, PAGE_TIME_MAX};
 use crate::new_message::NewMessage;
 use crate::operate::{Action, Operated, Pause};
-use crate::shelf::Shelf;
+use crate::shelf::{Share, Shelf};
 use crate::turn::{GiveBack, Job, Operate, Request, Settle, Work};
 use crate::view::{self, Bounds, Listing, Owed, PauseView, Stats, View};
 use postrider_mail::{AttemptId, QueueId, Reason, Text, UnixMillis};
@@ -38,6 +38,11 @@ impl Queue {
     /// Content for a message that will have this id. Nothing touches the disk yet.
     pub fn draft(&self, id: QueueId) -> Draft {
         Draft::new(id, Arc::clone(&self.shelf))
+    }
+
+    /// A part of the budget for content in memory, for what a caller keeps beside its draft.
+    pub fn share(&self) -> Share {
+        Share::none(&self.shelf.budget)
     }
 
     /// Takes responsibility for a message: it is durable when this returns.

@@ -172,7 +172,10 @@ impl Content {
             // The message may have been removed between the lease and now: its row knows.
             Err(error) if error.kind() == io::ErrorKind::NotFound => match self.row()? {
                 Some(octets) => return Ok(Source::Row(octets)),
-                None => File::open(&path).map_err(|_| ContentError::Missing)?,
+                None => File::open(&path).map_err(|error| match error.kind() {
+                    io::ErrorKind::NotFound => ContentError::Missing,
+                    _ => ContentError::Io(error),
+                })?,
             },
             opened => opened.map_err(ContentError::Io)?,
         };

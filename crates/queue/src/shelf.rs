@@ -36,25 +36,42 @@ pub(crate) struct Folder {
     pub(crate) root: PathBuf,
     lock: PathBuf,
     reserve: PathBuf,
+    /// Kept open for syncing: a commit must not fail because no descriptor is left.
+    incoming_names: File,
+    content_names: File,
 }
 
 impl Folder {
     /// Makes what is missing, for this user alone.
     pub(crate) fn create(root: &Path) -> Result<Self, OpenError> {
-        let folder = Self {
+        let (incoming, content, lost) = (root.join("incoming"), root.join("content"), root.join("lost"));
+        let broken = |path: &Path, error| OpenError::File { file: path.into(), error };
+        for path in [root, &incoming, &content, &lost] {
+            let made = DirBuilder::new().recursive(true).mode(0o700).create(path);
+            made.map_err(|error| broken(path, error))?;
+        }
+        let names = |path: &Path| File::open(path).map_err(|error| broken(path, error));
+        Ok(Self {
+            incoming_names: names(&incoming)?,
+            content_names: names(&content)?,
             database: root.join("queue.db"),
-            incoming: root.join("incoming"),
-            content: root.join("content"),
-            lost: root.join("lost"),
+            incoming,
+            content,
+            lost,
             root: root.into(),
             lock: root.join("lock"),
             reserve: root.join("reserve"),
-        };
-        for path in [root, &folder.incoming, &folder.content, &folder.lost] {
-            let made = DirBuilder::new().recursive(true).mode(0o700).create(path);
-            made.map_err(|error| OpenError::File { file: path.into(), error })?;
-        }
-        Ok(folder)
+        })
+    }
+
+    /// Makes the names in `incoming/` durable.
+    pub(crate) fn sync_incoming(&self) -> io::Result<()> {
+        self.incoming_names.sync_all()
+    }
+
+    /// Makes the names in `content/` durable.
+    pub(crate) fn sync_content(&self) -> io::Result<()> {
+        self.content_names.sync_all()
     }
 
     /// Takes the lock that keeps a second server out, for as long as the file lives.
@@ -113,7 +130,7 @@ impl Folder {
     }
 }
 
-/// Makes the names in a folder durable.
+/// Makes the names in a folder durable; for the start, when descriptors are no worry yet.
 pub(crate) fn sync_folder(path: &Path) -> io::Result<()> {
     File::open(path)?.sync_all()
 }
@@ -152,9 +169,9 @@ impl Budget {
     }
 }
 
-/// A part of the budget, given back when dropped.
+/// A part of the budget for content in memory, given back when dropped.
 #[derive(Debug)]
-pub(crate) struct Share {
+pub struct Share {
     budget: Arc<Budget>,
     octets: usize,
 }
@@ -164,13 +181,21 @@ impl Share {
         Self { budget: Arc::clone(budget), octets: 0 }
     }
 
-    pub(crate) fn set(&mut self, octets: usize) {
+    /// Holds so many octets from now on.
+    pub fn set(&mut self, octets: usize) {
         if octets >= self.octets {
             self.budget.used.fetch_add(octets - self.octets, Ordering::Relaxed);
         } else {
             self.budget.used.fetch_sub(self.octets - octets, Ordering::Relaxed);
         }
         self.octets = octets;
+    }
+}
+
+impl Share {
+    /// Whether all that is in memory has reached the budget.
+    pub fn is_budget_spent(&self) -> bool {
+        self.budget.is_spent()
     }
 }
 

@@ -20,7 +20,7 @@ use crate::operate::{Action, Operated, Pause};
 use crate::retry::Dice;
 use crate::schedule::{Pauses, Schedule};
 use crate::schema::PAGE_OCTETS;
-use crate::shelf::{Shelf, is_full, sync_folder};
+use crate::shelf::{Shelf, is_full};
 use crate::{Settings, housekeeping::Housekeeping};
 use postrider_mail::id::IdMaker;
 use postrider_mail::{AttemptId, QueueId, Text, UnixMillis};
@@ -303,8 +303,8 @@ impl Core {
             self.connection.prepare_cached(sql)?.execute([self.tally.last_id, self.tally.messages])?;
         }
         if !self.batch.renamed.is_empty() {
-            sync_folder(&self.shelf.folder.content)?;
-            sync_folder(&self.shelf.folder.incoming)?;
+            self.shelf.folder.sync_content()?;
+            self.shelf.folder.sync_incoming()?;
         }
         self.clear_garbage()?;
         // A draft's sync that failed meanwhile must not be followed by a promise.

@@ -91,6 +91,7 @@ pub struct Session<R> {
     errors: u32,
     end_of_input: bool,
     last_call: bool,
+    cut_off: bool,
     proof: PhantomData<fn(R)>,
 }
 
@@ -161,6 +162,7 @@ impl<R> Session<R> {
             errors: 0,
             end_of_input: false,
             last_call: false,
+            cut_off: false,
             proof: PhantomData,
         }
     }
@@ -248,6 +250,12 @@ impl<R> Session<R> {
         self.end_if_last_call(out);
     }
 
+    /// We stop now, whatever is open: 421. The answer to an open question is said before it.
+    pub fn cut_off(&mut self, out: &mut Out<'_>) {
+        self.cut_off = true;
+        self.end_if_last_call(out);
+    }
+
     /// Nothing more will come. What is in the input is still understood and answered.
     pub fn end_of_input(&mut self) {
         self.end_of_input = true;
@@ -260,7 +268,8 @@ impl<R> Session<R> {
         );
         let over = matches!(&self.state, State::Over(next)
             if matches!(**next, State::Command(Phase::Stranger | Phase::Greeted | Phase::MailRefused)));
-        if self.last_call && (idle || over) {
+        let cut_off = self.cut_off && !matches!(self.state, State::Asked(_) | State::Ended);
+        if cut_off || self.last_call && (idle || over) {
             self.hang_up(&words::stopping(&self.setup.hostname), out);
         }
     }

@@ -25,6 +25,8 @@ enum Turn {
     Timeout,
     /// The server was asked to stop.
     Stop,
+    /// The server stops now.
+    CutOff,
 }
 
 struct Transcript {
@@ -52,6 +54,7 @@ fn parse(text: &str) -> Transcript {
                 "! end of input" => Turn::EndOfInput,
                 "! timeout" => Turn::Timeout,
                 "! stop" => Turn::Stop,
+                "! cut off" => Turn::CutOff,
                 other => panic!("what is {other:?}?"),
             }
         };
@@ -246,6 +249,11 @@ fn play(name: &str, transcript: &Transcript, octet_by_octet: bool) {
             Turn::Stop => {
                 let mut out = Out { now: driven.now, wire: &mut driven.wire, dialogue: &mut Silent };
                 driven.session.last_call(&mut out);
+                driven.run();
+            }
+            Turn::CutOff => {
+                let mut out = Out { now: driven.now, wire: &mut driven.wire, dialogue: &mut Silent };
+                driven.session.cut_off(&mut out);
                 driven.run();
             }
             Turn::Server(expected) => {

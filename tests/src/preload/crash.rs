@@ -89,7 +89,7 @@ impl fmt::Display for CrashReport {
 }
 
 /// A folder for one run or one state: in memory where there is room, since no real disk is asked to keep anything.
-fn workplace() -> io::Result<TempDir> {
+fn scratch_folder() -> io::Result<TempDir> {
     let memory = Path::new("/dev/shm");
     match rustix::fs::statvfs(memory) {
         Ok(room) if room.f_bavail.saturating_mul(room.f_frsize) >= MEMORY_ROOM_OCTETS_MIN => {
@@ -115,7 +115,7 @@ impl Recorded {
         scenario: &impl Scenario,
         told: impl FnOnce(Faults) -> Faults,
     ) -> io::Result<(Self, Faults)> {
-        let home = workplace()?;
+        let home = scratch_folder()?;
         let root = home.path().join("data");
         std::fs::create_dir(&root)?;
         scenario.prepare(&root)?;
@@ -297,7 +297,7 @@ fn judge(
         if enough.load(Ordering::Relaxed) {
             continue; // Keeps the walk from waiting for us.
         }
-        let home = workplace()?;
+        let home = scratch_folder()?;
         let folder = home.path().join("data");
         case.state.write_to(&folder)?;
         let (lost, duplicates) = verify(scenario, &folder, &case.acknowledged);

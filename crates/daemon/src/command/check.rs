@@ -146,7 +146,8 @@ fn about_time_and_room(config: &Config, text: &mut String) {
     let _ = writeln!(
         text,
         "What cannot be delivered is tried again after {}, then with growing waits of at most {}, and\n\
-         returned to its sender after {}.",
+         given up after {}. It then stays in the queue, where `postrider queue list` shows it, until the notice\n\
+         that its sender is owed can be sent.",
         print_duration(retry.first),
         print_duration(retry.cap),
         print_duration(retry.expiry)

@@ -6,7 +6,8 @@
 
 use super::Failure;
 use super::place::{DataFolder, require};
-use crate::service::{control_socket, queue_folder, thread, wall_clock};
+use crate::service::{control_socket, queue_folder, wall_clock};
+use crate::thread::{Thread, Threads};
 use postrider_control::{Answer, Command, Executor, Who};
 use postrider_journal::{Journal, Story, Subject, What};
 use postrider_mail::Text;
@@ -15,7 +16,6 @@ use postrider_queue::OpenError;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 /// Octets of one answer. A page of a listing has a few MiB; a message with 10,000 recipients, ten times that.
@@ -44,7 +44,7 @@ struct Here {
     executor: Executor,
     who: Who,
     runtime: tokio::runtime::Runtime,
-    threads: Vec<JoinHandle<()>>,
+    threads: Threads,
 }
 
 /// Does `work` with the server of this data folder, and brings everything to its end.
@@ -171,10 +171,10 @@ impl Here {
             runtime: tokio::runtime::Builder::new_current_thread()
                 .build()
                 .map_err(|error| Failure::os(format!("the runtime cannot be started: {error}")))?,
-            threads: vec![
-                thread("committer", move || committer.run())?,
-                thread("journal", move || writer.run())?,
-            ],
+            threads: Threads(vec![
+                Thread::start("committer", move || committer.run())?,
+                Thread::start("journal", move || writer.run())?,
+            ]),
         })
     }
 
@@ -182,9 +182,9 @@ impl Here {
     fn end(self) {
         let Self { executor, threads, .. } = self;
         drop(executor);
-        for thread in threads {
-            // A thread that panicked has said so on standard error.
-            let _ = thread.join();
+        for thread in threads.join() {
+            // There is nowhere else to say it.
+            let _ = writeln!(io::stderr(), "postrider: the thread {thread} does not end and is left behind");
         }
     }
 }

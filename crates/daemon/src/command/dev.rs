@@ -3,8 +3,10 @@
 use super::Failure;
 use super::logs::Logs;
 use crate::exit::Exit;
+use crate::log_lines::OUTPUT_END_TIMEOUT;
 use crate::screen::{Screen, screen};
 use crate::service::{self, Plan, Storage, privileges, sockets};
+use crate::thread::Thread;
 use clap::Args;
 use postrider_mail::{Domain, Mailbox, Service};
 use postrider_mta::Settings;
@@ -17,6 +19,7 @@ use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Instant;
 
 /// Start a server for development: keeps every message for anyone, shows the conversation
 #[derive(Debug, Args)]
@@ -72,9 +75,9 @@ impl Dev {
         let sessions_max = privileges::sessions_possible();
         let socket = sockets::bind(self.listen)?;
         let listen = socket.local_addr().unwrap_or(self.listen);
-        self.logs.start();
+        let log_writer = self.logs.start()?;
         let (observer, printer) = if self.quiet { (None, None) } else { watched() };
-        let printing = printer.map(|printer| service::thread("screen", move || printer.run())).transpose()?;
+        let printing = printer.map(|printer| Thread::start("screen", move || printer.run())).transpose()?;
         let plan = Plan {
             data: data.clone(),
             sockets: vec![(socket, Service::Mta)],
@@ -86,10 +89,14 @@ impl Dev {
             reload: None,
         };
         let outcome = service::run(plan, || introduce(listen, &data, self.data.is_some()));
+        // Every screen is gone with the server: the printer ends with its last line, unless the terminal is
+        // not read from. One moment is for both outputs.
+        let deadline = Instant::now() + OUTPUT_END_TIMEOUT;
         if let Some(printing) = printing {
-            // Every screen is gone with the server; what was shown is shown.
-            let _ = printing.join();
+            // What it could not show is in the journal.
+            let _ = printing.join_by(deadline);
         }
+        log_writer.end_by(deadline);
         outcome
     }
 }

@@ -1,5 +1,7 @@
 //! Log lines on standard error: one per event, for people on a terminal, as JSON on request.
 
+use super::Failure;
+use crate::log_lines::LogWriter;
 use clap::{Args, ValueEnum};
 use std::io::{self, IsTerminal};
 use tracing_subscriber::EnvFilter;
@@ -24,11 +26,12 @@ enum Format {
 }
 
 impl Logs {
-    /// Log lines go to standard error from now on.
-    pub(super) fn start(&self) {
+    /// Log lines go to standard error from now on, for as long as the writer that this gives is kept.
+    pub(super) fn start(&self) -> Result<LogWriter, Failure> {
+        let (lines, writer) = LogWriter::start()?;
         let builder = tracing_subscriber::fmt()
             .with_env_filter(EnvFilter::new(&self.log_level))
-            .with_writer(io::stderr)
+            .with_writer(lines)
             .with_target(false);
         // A second subscriber cannot be set; there is only this one.
         let _ = match self.log {
@@ -40,5 +43,6 @@ impl Logs {
                 tracing::subscriber::set_global_default(builder.with_ansi(colours).finish())
             }
         };
+        Ok(writer)
     }
 }

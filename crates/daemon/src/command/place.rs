@@ -9,8 +9,7 @@ use super::dev::default_data;
 use crate::config::Config;
 use crate::service::privileges;
 use clap::Args;
-use nix::unistd::{Gid, Uid, User, initgroups, setgid, setgroups, setuid};
-use std::ffi::CString;
+use nix::unistd::{Gid, Uid, User};
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -114,22 +113,14 @@ impl DataFolder {
         if !Uid::effective().is_root() || self.owner.is_root() {
             return Ok(());
         }
-        let failed = |error| {
+        let failed = |error: String| {
             let (owner, path) = (self.owner_name(), self.path.display());
             Failure::os(format!("cannot become {owner}, to whom {path} belongs: {error}"))
         };
-        match User::from_uid(self.owner).map_err(failed)? {
-            Some(user) => {
-                let name = CString::new(user.name).map_err(|_| failed(nix::errno::Errno::EINVAL))?;
-                initgroups(&name, user.gid).map_err(failed)?;
-                setgid(user.gid).map_err(failed)?;
-            }
-            None => {
-                setgroups(&[]).map_err(failed)?;
-                setgid(self.group).map_err(failed)?;
-            }
-        }
-        setuid(self.owner).map_err(failed)
+        let known =
+            User::from_uid(self.owner).map_err(|error| failed(format!("the user database: {error}")))?;
+        let (name, group) = known.map_or((None, self.group), |user| (Some(user.name), user.gid));
+        privileges::become_for_good(name.as_deref(), self.owner, group).map_err(failed)
     }
 }
 

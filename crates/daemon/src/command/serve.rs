@@ -39,7 +39,8 @@ impl Serve {
         // Bound while we may, used when we are nobody any more.
         let sockets = bind(&config)?;
         privileges::drop_to(config.user.as_ref().map(config::UserName::as_str))?;
-        self.logs.start();
+        // Kept to the end, so that the last lines are written.
+        let _log_writer = self.logs.start()?;
         for warning in config.warnings() {
             tracing::warn!("{warning}");
         }

@@ -13,7 +13,7 @@ use super::send::show::Show;
 use super::send::{connected, patience, runtime};
 use super::{Failure, unwritten};
 use crate::exit::Exit;
-use crate::service;
+use crate::thread::Thread;
 use clap::Args;
 use exchange::{Exchange, Shown, Typed};
 use postrider_journal::render::LineKind;
@@ -77,7 +77,7 @@ impl Talk {
             show.note(&connected(&stream));
             let (sender, lines) = mpsc::channel(1);
             // It ends with the process: nothing wakes a thread that reads a terminal.
-            service::thread("typing", move || read_lines(&sender))?;
+            Thread::start("typing", move || read_lines(&sender))?;
             let conversation = Conversation {
                 stream,
                 lines,

@@ -1,34 +1,25 @@
-//! What holds when the configuration says nothing, and the bounds of what it may say. Defaults of the
-//! protocol itself (octets of a message, recipients) are in [`postrider_smtp::limits`].
+//! What holds when the configuration says nothing, and the bounds of what it may say. A default stands once,
+//! in the crate it is about; those of the protocol itself (octets of a message, recipients) are in
+//! [`postrider_smtp::limits`].
+
+pub(crate) use postrider_journal::limits::{
+    KEEP_DEFAULT as JOURNAL_KEEP_DEFAULT, OCTETS_DEFAULT as JOURNAL_SIZE_DEFAULT,
+};
+pub(crate) use postrider_policy::limits::{HOPS_DEFAULT, SESSIONS_PER_PEER_DEFAULT};
+pub(crate) use postrider_queue::limits::{EXPIRY_DEFAULT, RETRY_FIRST_DEFAULT, RETRY_LONGEST_DEFAULT};
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-const MINUTE: u64 = 60;
-const HOUR: u64 = 60 * MINUTE;
-const DAY: u64 = 24 * HOUR;
+const DAY: u64 = 24 * 60 * 60;
 const MIB: u64 = 1024 * 1024;
 
 // Defaults ----------------------------------------------------------------------------------------------
 
 /// What stands between a local part and its tag: `user+tag@example.org`.
 pub(crate) const SUBADDRESS_DEFAULT: char = '+';
-/// The wait before the second attempt.
-pub(crate) const RETRY_FIRST_DEFAULT: Duration = Duration::from_secs(5 * MINUTE);
-/// The longest wait between two attempts.
-pub(crate) const RETRY_CAP_DEFAULT: Duration = Duration::from_secs(4 * HOUR);
-/// When to give up: RFC 5321 §4.5.4.1 asks for at least 4 to 5 days.
-pub(crate) const RETRY_EXPIRY_DEFAULT: Duration = Duration::from_secs(5 * DAY);
-/// Sessions of one peer at a time.
-pub(crate) const SESSIONS_PER_PEER_DEFAULT: u32 = 100;
-/// Received fields before a message counts as looping (RFC 5321 §6.3).
-pub(crate) const HOPS_DEFAULT: u32 = 50;
 /// Octets of content in memory, all sessions together.
-pub(crate) const CONTENT_IN_FLIGHT_DEFAULT: u64 = 64 * MIB;
-/// How long the journal remembers.
-pub(crate) const JOURNAL_KEEP_DEFAULT: Duration = Duration::from_secs(30 * DAY);
-/// Octets of disk the journal may use.
-pub(crate) const JOURNAL_SIZE_DEFAULT: u64 = 1024 * MIB;
+pub(crate) const CONTENT_IN_FLIGHT_DEFAULT: u64 = postrider_queue::limits::IN_FLIGHT_OCTETS_DEFAULT as u64;
 
 // Bounds ------------------------------------------------------------------------------------------------
 

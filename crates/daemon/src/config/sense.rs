@@ -3,8 +3,8 @@
 
 use super::grammar::{Draft, DraftDomain, DraftJournal, DraftLimits, DraftListener, DraftRetry, DraftRoute};
 use super::limits::{
-    CONTENT_IN_FLIGHT_DEFAULT, HOPS_DEFAULT, JOURNAL_KEEP_DEFAULT, JOURNAL_SIZE_DEFAULT, LISTENERS_MAX,
-    RETRY_CAP_DEFAULT, RETRY_EXPIRY_DEFAULT, RETRY_FIRST_DEFAULT, SESSIONS_PER_PEER_DEFAULT,
+    CONTENT_IN_FLIGHT_DEFAULT, EXPIRY_DEFAULT, HOPS_DEFAULT, JOURNAL_KEEP_DEFAULT, JOURNAL_SIZE_DEFAULT,
+    LISTENERS_MAX, RETRY_FIRST_DEFAULT, RETRY_LONGEST_DEFAULT, SESSIONS_PER_PEER_DEFAULT,
 };
 use super::problem::{Problem, Span, quoted};
 use super::units::print_duration;
@@ -194,8 +194,8 @@ fn retry(draft: &DraftRetry, problems: &mut Vec<Problem>) -> Retry {
     let value = |given: &Option<Spanned<Duration>>, default| given.as_ref().map_or(default, |d| *d.get_ref());
     let retry = Retry {
         first: value(&draft.first, RETRY_FIRST_DEFAULT),
-        cap: value(&draft.cap, RETRY_CAP_DEFAULT),
-        expiry: value(&draft.expiry, RETRY_EXPIRY_DEFAULT),
+        cap: value(&draft.cap, RETRY_LONGEST_DEFAULT),
+        expiry: value(&draft.expiry, EXPIRY_DEFAULT),
     };
     let steps = [
         ("first", retry.first, &draft.first, "cap", retry.cap, &draft.cap),

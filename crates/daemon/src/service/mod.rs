@@ -16,15 +16,15 @@ pub(crate) use open::{Spool, open_spool, queue_folder, wall_clock};
 
 use crate::command::Failure;
 use crate::exit::Exit;
-use open::Threads;
 use postrider_control::Executor;
 use postrider_journal::{Journal, What};
 use postrider_mail::Service;
 use postrider_mta::lending::{Borrowing, lending};
-use postrider_mta::limits::STOP_TIMEOUT;
+use postrider_mta::limits::{DRAFT_WRITES_MAX, STOP_TIMEOUT};
 use postrider_mta::listen::Seats;
 use postrider_mta::local::Mailboxes;
 use postrider_mta::operator::Door;
+use postrider_mta::server::Stop;
 use postrider_mta::world::WallClock;
 use postrider_mta::{Observer, Server, Settings, Stories, World};
 use postrider_policy::port::Directory;
@@ -33,7 +33,10 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
+
+/// How long sessions that are cut off have to hear it.
+const CUT_OFF_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// How often the journal is asked to drop what is too old.
 const TIDY_INTERVAL: Duration = Duration::from_secs(60 * 60);
@@ -91,7 +94,9 @@ pub(crate) fn run(plan: Plan, ready: impl FnOnce()) -> Result<Exit, Failure> {
     let Spool { threads, queue, journal, .. } = spool;
     // The threads end when nobody holds their other ends, and we are the last.
     drop((queue, journal));
-    threads.join();
+    for thread in threads.join() {
+        tracing::error!(thread, "does not end and is left behind: the next start goes on as after a crash");
+    }
     outcome
 }
 
@@ -111,6 +116,7 @@ async fn serve(plan: Plan, spool: &Spool, ready: impl FnOnce()) -> Result<Exit, 
         mailboxes: Mailboxes::new(&plan.data.join("mail")),
         settings: in_force,
         started: Instant::now(),
+        drafts: Arc::new(Semaphore::new(DRAFT_WRITES_MAX)),
         lending,
     };
     let mut story = server.stories.begin(postrider_journal::Subject::Server, None);
@@ -122,7 +128,7 @@ async fn serve(plan: Plan, spool: &Spool, ready: impl FnOnce()) -> Result<Exit, 
     story.hand_over();
 
     let mut signals = Signals::new()?;
-    let (stop, stopping) = watch::channel(false);
+    let (stop, stopping) = watch::channel(Stop::No);
     let (under_way, mut all_done) = mpsc::channel(1);
     let executor = Executor::new(spool.queue.clone(), spool.journal.clone(), spool.reader.clone(), clock);
     start(&server, plan.sockets, plan.sessions_max, borrowing, &stopping, &under_way)?;
@@ -136,12 +142,15 @@ async fn serve(plan: Plan, spool: &Spool, ready: impl FnOnce()) -> Result<Exit, 
     let name = signals.wait(plan.reload, &settings).await;
     sockets::notify_stopping();
     tracing::info!(signal = name, "stopping: open transactions may end");
-    let _ = stop.send(true);
+    stop.send_replace(Stop::Soon);
     tokio::select! {
         _ = all_done.recv() => {}
-        () = tokio::time::sleep(STOP_TIMEOUT) => tracing::warn!("some sessions did not end in time and were cut off"),
-        _ = signals.again() => tracing::warn!("stopped at once: sessions were cut off"),
+        () = tokio::time::sleep(STOP_TIMEOUT) => tracing::warn!("some sessions did not end in time and are cut off"),
+        () = signals.again() => tracing::warn!("told again: open sessions are cut off"),
     }
+    // Whoever is still there hears 421; a delivery under way is recognised after the next start.
+    stop.send_replace(Stop::Now);
+    let _ = tokio::time::timeout(CUT_OFF_TIMEOUT, all_done.recv()).await;
     story.add(What::Note { text: format!("stopped by {name}").into() });
     tracing::info!("stopped");
     Ok(Exit::Ok)
@@ -153,7 +162,7 @@ fn start(
     sockets: Vec<(TcpListener, Service)>,
     sessions_max: usize,
     borrowing: Borrowing,
-    stopping: &watch::Receiver<bool>,
+    stopping: &watch::Receiver<Stop>,
     under_way: &mpsc::Sender<()>,
 ) -> Result<(), Failure> {
     let seats = Seats::new(sessions_max);
@@ -173,25 +182,5 @@ async fn tidy(journal: Journal, clock: WallClock) {
     loop {
         tokio::time::sleep(TIDY_INTERVAL).await;
         journal.tidy(clock());
-    }
-}
-
-/// Names threads where one is started.
-pub(crate) fn thread(
-    name: &str,
-    body: impl FnOnce() + Send + 'static,
-) -> Result<std::thread::JoinHandle<()>, Failure> {
-    std::thread::Builder::new()
-        .name(name.into())
-        .spawn(body)
-        .map_err(|error| Failure::os(format!("the thread {name} cannot be started: {error}")))
-}
-
-impl Threads {
-    fn join(self) {
-        for thread in self.0 {
-            // A thread that panicked has said so on standard error.
-            let _ = thread.join();
-        }
     }
 }

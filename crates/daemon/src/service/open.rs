@@ -1,7 +1,8 @@
 //! Opens what lies in the data folder, and starts the threads behind it.
 
-use super::{Storage, thread};
+use super::Storage;
 use crate::command::Failure;
+use crate::thread::{Thread, Threads};
 use postrider_journal::{Journal, Reader};
 use postrider_mail::id::IdMaker;
 use postrider_mail::{QueueId, UnixMillis};
@@ -12,7 +13,6 @@ use std::fs::{DirBuilder, File};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::thread::JoinHandle;
 
 /// The open spool and journal of a data folder. Dropping `queue` and `journal` everywhere ends the threads.
 pub(crate) struct Spool {
@@ -27,8 +27,6 @@ pub(crate) struct Spool {
     last_id: Option<QueueId>,
     seed: u64,
 }
-
-pub(crate) struct Threads(pub(super) Vec<JoinHandle<()>>);
 
 impl Spool {
     /// Makes ids behind everything that is stored.
@@ -74,9 +72,9 @@ pub(crate) fn open_spool(data: &Path, storage: Storage) -> Result<Spool, Failure
     let committer = opened.committer;
     let checkpointer = opened.checkpointer;
     let threads = vec![
-        thread("committer", move || committer.run())?,
-        thread("checkpointer", move || checkpointer.run())?,
-        thread("journal", move || writer.run())?,
+        Thread::start("committer", move || committer.run())?,
+        Thread::start("checkpointer", move || checkpointer.run())?,
+        Thread::start("journal", move || writer.run())?,
     ];
     Ok(Spool {
         queue: opened.queue,

@@ -7,10 +7,14 @@ use std::sync::Arc;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
+const SIGXFSZ: i32 = nix::libc::SIGXFSZ;
+
 pub(super) struct Signals {
     terminate: Signal,
     interrupt: Signal,
     hang_up: Signal,
+    /// Heard so that a file that grows beyond the process's limit is a failed write, not the end.
+    _file_too_large: Signal,
 }
 
 impl Signals {
@@ -21,6 +25,7 @@ impl Signals {
             terminate: listen(SignalKind::terminate())?,
             interrupt: listen(SignalKind::interrupt())?,
             hang_up: listen(SignalKind::hangup())?,
+            _file_too_large: listen(SignalKind::from_raw(SIGXFSZ))?,
         })
     }
 

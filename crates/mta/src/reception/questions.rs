@@ -133,12 +133,13 @@ impl Conversation {
         if intake.wants_flush()
             && let Some(mut intake) = transaction.intake.take()
         {
-            let work = self.server.world.blocking(move || {
+            let server = self.server.clone();
+            let write = move || {
                 let result = intake.flush();
                 (intake, result)
-            });
+            };
             self.waiting = Waiting::Spill(Box::pin(async move {
-                work.await.map_err(|_| io::Error::other("the write was given up"))
+                server.drafting(write).await.map_err(|_| io::Error::other("the write was given up"))
             }));
         }
     }

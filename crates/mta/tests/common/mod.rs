@@ -6,8 +6,10 @@ use postrider_mail::id::IdMaker;
 use postrider_mail::{Mailbox, Service, UnixMillis};
 use postrider_mta::dispatch::dispatch;
 use postrider_mta::lending::lending;
+use postrider_mta::limits::DRAFT_WRITES_MAX;
 use postrider_mta::listen::{Seats, listen};
 use postrider_mta::local::Mailboxes;
+use postrider_mta::server::Stop;
 use postrider_mta::world::{RuntimePool, WallClock};
 use postrider_mta::{Server, Settings, Stories, World};
 use postrider_policy::admit::Rules;
@@ -23,7 +25,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 
 /// How long a condition may take to come true.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -79,12 +81,20 @@ pub(crate) struct Running {
     pub directory: Arc<Table>,
     pub runtime: Runtime,
     pub folder: TempDir,
-    stop: watch::Sender<bool>,
+    stop: watch::Sender<Stop>,
+    held: Option<std::sync::mpsc::Sender<()>>,
     reader: postrider_journal::Reader,
 }
 
 /// Starts a server whose settings were adjusted by `adjust`.
 pub(crate) fn start(service: Service, adjust: impl FnOnce(&mut Settings)) -> Running {
+    let mut running = start_held(service, adjust);
+    running.let_go();
+    running
+}
+
+/// The same, with a queue that answers nothing until [`Running::let_go`].
+pub(crate) fn start_held(service: Service, adjust: impl FnOnce(&mut Settings)) -> Running {
     let folder = tempfile::tempdir().unwrap();
     let clock: WallClock = Arc::new(|| {
         #[expect(clippy::disallowed_methods, reason = "a test stands in for the daemon")]
@@ -98,8 +108,15 @@ pub(crate) fn start(service: Service, adjust: impl FnOnce(&mut Settings)) -> Run
     let (journal, writer, reader) =
         postrider_journal::open(&folder.path().join("journal"), postrider_journal::Settings::default(), now)
             .unwrap();
+    let (let_go, held) = std::sync::mpsc::channel::<()>();
     let committer = opened.committer;
-    std::thread::Builder::new().spawn(move || committer.run()).unwrap();
+    std::thread::Builder::new()
+        .spawn(move || {
+            // Goes on when it is let go.
+            let _ = held.recv();
+            committer.run();
+        })
+        .unwrap();
     std::thread::Builder::new().spawn(move || writer.run()).unwrap();
 
     let directory = Arc::new(Table::default());
@@ -120,10 +137,11 @@ pub(crate) fn start(service: Service, adjust: impl FnOnce(&mut Settings)) -> Run
         mailboxes: Mailboxes::new(&folder.path().join("mail")),
         settings: in_force,
         started: Instant::now(),
+        drafts: Arc::new(Semaphore::new(DRAFT_WRITES_MAX)),
         lending,
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    let (stop, stopping) = watch::channel(false);
+    let (stop, stopping) = watch::channel(Stop::No);
     let (under_way, _) = mpsc::channel(1);
     let address = runtime.block_on(async {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -139,7 +157,7 @@ pub(crate) fn start(service: Service, adjust: impl FnOnce(&mut Settings)) -> Run
         tokio::spawn(dispatch(server.clone(), borrowing, stopping, under_way));
         address
     });
-    Running { address, server, directory, runtime, folder, stop, reader }
+    Running { address, server, directory, runtime, folder, stop, held: Some(let_go), reader }
 }
 
 fn settings() -> Settings {
@@ -163,6 +181,11 @@ fn settings() -> Settings {
 }
 
 impl Running {
+    /// The queue answers from now on.
+    pub(crate) fn let_go(&mut self) {
+        self.held = None;
+    }
+
     pub(crate) fn connect(&self) -> Client {
         Client::connect(self.address)
     }
@@ -207,7 +230,7 @@ impl Running {
     }
 
     pub(crate) fn stop(&self) {
-        self.stop.send_replace(true);
+        self.stop.send_replace(Stop::Soon);
     }
 }
 
@@ -241,6 +264,11 @@ impl Client {
     /// Another handle on the connection, to send while replies are read.
     pub(crate) fn sender(&self) -> TcpStream {
         self.reader.get_ref().try_clone().unwrap()
+    }
+
+    /// Waits until something has come that is not read.
+    pub(crate) fn wait_for_octets(&self) {
+        assert!(self.reader.get_ref().peek(&mut [0]).unwrap() > 0);
     }
 
     /// The next whole reply: its lines, joined.
