@@ -90,7 +90,7 @@ fn a_limit_keeps_the_newest_and_says_that_there_are_more() {
     }
     let all = site.ok(&["trace", "in the mailbox"]);
     let newest = site.ok(&["trace", "in the mailbox", "--limit", "1"]);
-    assert!(newest.starts_with("Only the newest 1 stories are shown; --limit N shows more.\n"), "{newest}");
+    assert!(newest.starts_with("Only the newest story is shown; --limit N shows more.\n"), "{newest}");
     assert_eq!(headings(&newest).last(), headings(&all).last());
     assert_eq!(headings(&site.ok(&["trace", "last", "--limit", "2"])).len(), 4, "two sessions, two attempts");
     site.fails(&["trace", "last", "--limit", "0"], 64);

@@ -1,7 +1,7 @@
 //! Takes what is due out of the queue, sends it where it is routed now, and settles what became of it.
 
 use crate::lending::{Borrowing, Lent};
-use crate::limits::{DISPATCH_PAUSE, DISPATCH_SLEEP_MAX, RECORD_TRIES_MAX, SETTLE_INTERVAL};
+use crate::limits::{DISPATCH_PAUSE, DISPATCH_SLEEP_MAX, SETTLE_INTERVAL};
 use crate::local::{self, Delivery};
 use crate::server::{Server, Settings, Stop, told_to_stop};
 use crate::story::Telling;
@@ -9,8 +9,7 @@ use postrider_journal::event::{Attempt as Tried, Ending, Fate as Ended};
 use postrider_journal::{Subject, What};
 use postrider_mail::{Reason, Text, UnixMillis};
 use postrider_policy::route::{Hop, route};
-use postrider_queue::{Attempt, Became, ContentError, Lease, Outcome, Settlement, Unable};
-use std::future::Future;
+use postrider_queue::{Attempt, Became, ContentError, Lease, Outcome, Settlement};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
@@ -128,7 +127,7 @@ async fn carry_out(server: &Server, attempt: Attempt, place: OwnedSemaphorePermi
     let fates: Vec<_> =
         deliveries.iter().map(|delivery| (delivery.recipient, delivery.fate.clone())).collect();
     let settled =
-        recorded(server, || server.queue.settle(attempt.id, fates.clone(), server.world.now())).await;
+        server.recorded(|| server.queue.settle(attempt.id, fates.clone(), server.world.now())).await;
     match settled {
         Ok(settled) => {
             for (delivery, settlement) in deliveries.iter().zip(&settled.recipients) {
@@ -140,24 +139,6 @@ async fn carry_out(server: &Server, attempt: Attempt, place: OwnedSemaphorePermi
             story.note(format!("what became of it could not be recorded: {error}"));
         }
     }
-}
-
-/// Asks the queue to record something until it does: a full disk or a busy database may pass, a failed disk
-/// does not.
-pub(crate) async fn recorded<T, F>(server: &Server, mut ask: impl FnMut() -> F) -> Result<T, Unable>
-where
-    F: Future<Output = Result<T, Unable>>,
-{
-    for _ in 1..RECORD_TRIES_MAX {
-        match ask().await {
-            Err(error @ (Unable::Busy | Unable::Full)) if server.queue.health().is_ok() => {
-                tracing::warn!(%error, "not recorded yet");
-                tokio::time::sleep(DISPATCH_PAUSE).await;
-            }
-            answer => return answer,
-        }
-    }
-    ask().await
 }
 
 /// Waits for the next moment at which deliveries are settled. All that ended meanwhile settle together, in
@@ -200,7 +181,7 @@ async fn set_aside(server: &Server, story: &mut Telling, attempt: &Attempt, why:
     let id = attempt.message.id;
     tracing::error!(%id, why, "held");
     story.note(format!("held: {why}"));
-    let held = recorded(server, || server.queue.set_aside(attempt.id, Text::from(why), server.world.now()));
+    let held = server.recorded(|| server.queue.set_aside(attempt.id, Text::from(why), server.world.now()));
     if let Err(error) = held.await {
         tracing::error!(%id, %error, "the message could not be held; it is tried again after a restart");
         story.note(format!("it could not be held: {error}"));

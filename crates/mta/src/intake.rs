@@ -1,7 +1,6 @@
 //! The one way in for every message: content is poured once, the header section is looked at as it passes,
 //! and the commit that takes responsibility happens here.
 
-use crate::dispatch::recorded;
 use crate::limits::{HEADER_OCTETS_FREE, HEADER_OCTETS_MAX};
 use crate::local::is_full;
 use crate::server::Server;
@@ -184,7 +183,7 @@ pub async fn file(server: &Server, intake: Intake, submission: Submission) -> Re
     message.lend = lend;
     let accepted = server.queue.accept(message).await.map_err(|error| unable(&error))?;
     for attempt in server.lending.hand_over(accepted.attempts, place) {
-        let given = recorded(server, || server.queue.give_back(attempt.id, server.world.now())).await;
+        let given = server.recorded(|| server.queue.give_back(attempt.id, server.world.now())).await;
         if let Err(error) = given {
             tracing::error!(id = %attempt.message.id, %error, "an attempt was not given back; it is due after a restart");
         }

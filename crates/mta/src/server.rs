@@ -1,6 +1,7 @@
 //! What the agents share: the world, the queue, the journal, the directory, the settings in force.
 
 use crate::lending::Lending;
+use crate::limits::{DISPATCH_PAUSE, RECORD_TRIES_MAX};
 use crate::local::Mailboxes;
 use crate::story::Stories;
 use crate::world::World;
@@ -8,7 +9,8 @@ use postrider_mail::{Domain, Text};
 use postrider_policy::admit::Rules;
 use postrider_policy::port::Directory;
 use postrider_policy::route::Rule;
-use postrider_queue::Queue;
+use postrider_queue::{Queue, Unable};
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Instant;
 use tokio::sync::oneshot::error::RecvError;
@@ -63,6 +65,24 @@ impl Server {
         // The semaphore is never closed.
         let _place = self.drafts.acquire().await;
         self.world.blocking(write).await
+    }
+
+    /// Asks the queue to record something until it does: a full disk or a busy database may pass, a failed
+    /// disk does not.
+    pub(crate) async fn recorded<T, F>(&self, mut ask: impl FnMut() -> F) -> Result<T, Unable>
+    where
+        F: Future<Output = Result<T, Unable>>,
+    {
+        for _ in 1..RECORD_TRIES_MAX {
+            match ask().await {
+                Err(error @ (Unable::Busy | Unable::Full)) if self.queue.health().is_ok() => {
+                    tracing::warn!(%error, "not recorded yet");
+                    tokio::time::sleep(DISPATCH_PAUSE).await;
+                }
+                answer => return answer,
+            }
+        }
+        ask().await
     }
 
     /// The settings in force.

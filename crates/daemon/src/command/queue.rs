@@ -39,7 +39,8 @@ Examples:
   postrider queue pause --why 'moving the mailboxes'
 
 Exit codes: 0 done, 64 the command line makes no sense, 69 the server, the folder or a message that was
-named is not there, 71 the system refused something, 78 the configuration is broken."
+named is not there, 71 the system refused something, 74 the output cannot be written, 78 the configuration is
+broken."
 )]
 pub(super) struct Queue {
     #[command(subcommand)]

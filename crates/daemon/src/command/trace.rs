@@ -125,7 +125,8 @@ fn nothing(folder: &DataFolder, what: &str, is_last: bool) -> String {
 fn print(stories: &[Story], more: bool, limit: usize) -> io::Result<()> {
     let mut out = anstream::stdout().lock();
     if more {
-        writeln!(out, "Only the newest {limit} stories are shown; --limit N shows more.\n")?;
+        let newest = if limit == 1 { "story is".into() } else { format!("{limit} stories are") };
+        writeln!(out, "Only the newest {newest} shown; --limit N shows more.\n")?;
     }
     for (at, story) in stories.iter().enumerate() {
         if at > 0 {
