@@ -8,7 +8,9 @@ use postrider_journal::Subject;
 use postrider_journal::event::{Event, What};
 use postrider_journal::render::{self, LineKind};
 use postrider_mta::Observer;
+use std::fs::File;
 use std::io::{self, Write};
+use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
@@ -50,27 +52,34 @@ impl Observer for Screen {
 impl Printer {
     /// The thread's body: ends when every `Screen` is gone, or nobody reads the output any more.
     pub(crate) fn run(self) {
+        // A descriptor of its own: what the standard library buffers for its own would be written at the
+        // end of the process, and an output that is not read from would hold that up.
+        let Ok(out) = io::stdout().as_fd().try_clone_to_owned() else { return };
+        let mut out = anstream::AutoStream::auto(File::from(out));
         let mut last = None;
         for shown in self.0 {
-            // Locked for a line at a time: others print too.
-            if print(&mut anstream::stdout().lock(), &shown, &mut last).is_err() {
-                return;
+            match out.write_all(text(&shown, &mut last).as_bytes()) {
+                // An output that does not wait has no room: the line is lost, the next may not be.
+                Err(error) if error.kind() != io::ErrorKind::WouldBlock => return,
+                _ => {}
             }
         }
     }
 }
 
-fn print(out: &mut impl Write, shown: &Shown, last: &mut Option<Subject>) -> io::Result<()> {
+/// The line, below a heading where its story is another than the last line's.
+fn text(shown: &Shown, last: &mut Option<Subject>) -> String {
+    let mut text = String::new();
     if shown.missed > 0 {
-        writeln!(out, "… {} lines were not shown: the terminal could not keep up", shown.missed)?;
+        text = format!("… {} lines were not shown: the terminal could not keep up\n", shown.missed);
     }
     if *last != Some(shown.subject) {
-        writeln!(out, "\n{}", shown.subject)?;
+        text.push_str(&format!("\n{}\n", shown.subject));
         *last = Some(shown.subject);
     }
     let (on, off) = colour(shown.line.kind);
-    writeln!(out, "{on}{}{off}", shown.line)?;
-    out.flush()
+    text.push_str(&format!("{on}{}{off}\n", shown.line));
+    text
 }
 
 /// The colour of a line, and its end; `anstream` drops both where the output is no terminal.
