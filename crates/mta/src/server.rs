@@ -50,6 +50,8 @@ pub struct Server {
     pub settings: watch::Receiver<Arc<Settings>>,
     /// When this server began, for what happens in a rhythm.
     pub started: Instant,
+    /// Whether the server goes on.
+    pub stop: watch::Receiver<Stop>,
     /// Places for drafts that are being written.
     pub drafts: Arc<Semaphore>,
     /// How accepted messages reach the dispatcher without waiting for a lease.
@@ -68,16 +70,20 @@ impl Server {
     }
 
     /// Asks the queue to record something until it does: a full disk or a busy database may pass, a failed
-    /// disk does not.
+    /// disk does not. A server that stops asks once more.
     pub(crate) async fn recorded<T, F>(&self, mut ask: impl FnMut() -> F) -> Result<T, Unable>
     where
         F: Future<Output = Result<T, Unable>>,
     {
+        let mut stop = self.stop.clone();
         for _ in 1..RECORD_TRIES_MAX {
             match ask().await {
                 Err(error @ (Unable::Busy | Unable::Full)) if self.queue.health().is_ok() => {
                     tracing::warn!(%error, "not recorded yet");
-                    tokio::time::sleep(DISPATCH_PAUSE).await;
+                    tokio::select! {
+                        () = tokio::time::sleep(DISPATCH_PAUSE) => {}
+                        () = told_to_stop(&mut stop) => break,
+                    }
                 }
                 answer => return answer,
             }

@@ -103,6 +103,7 @@ pub(crate) fn run(plan: Plan, ready: impl FnOnce()) -> Result<Exit, Failure> {
 async fn serve(plan: Plan, spool: &Spool, ready: impl FnOnce()) -> Result<Exit, Failure> {
     let (settings, in_force) = watch::channel(Arc::new(plan.settings));
     let (lending, borrowing) = lending();
+    let (stop, stopping) = watch::channel(Stop::No);
     let clock = wall_clock();
     let server = Server {
         world: Arc::new(World::new(
@@ -116,6 +117,7 @@ async fn serve(plan: Plan, spool: &Spool, ready: impl FnOnce()) -> Result<Exit, 
         mailboxes: Mailboxes::new(&plan.data.join("mail")),
         settings: in_force,
         started: Instant::now(),
+        stop: stopping.clone(),
         drafts: Arc::new(Semaphore::new(DRAFT_WRITES_MAX)),
         lending,
     };
@@ -128,7 +130,6 @@ async fn serve(plan: Plan, spool: &Spool, ready: impl FnOnce()) -> Result<Exit, 
     story.hand_over();
 
     let mut signals = Signals::new()?;
-    let (stop, stopping) = watch::channel(Stop::No);
     let (under_way, mut all_done) = mpsc::channel(1);
     let executor = Executor::new(spool.queue.clone(), spool.journal.clone(), spool.reader.clone(), clock);
     start(&server, plan.sockets, plan.sessions_max, borrowing, &stopping, &under_way)?;

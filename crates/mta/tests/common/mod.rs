@@ -125,6 +125,7 @@ pub(crate) fn start_held(service: Service, adjust: impl FnOnce(&mut Settings)) -
     adjust(&mut settings);
     let (_, in_force) = watch::channel(Arc::new(settings));
     let (lending, borrowing) = lending();
+    let (stop, stopping) = watch::channel(Stop::No);
     let server = Server {
         world: Arc::new(World::new(
             Arc::clone(&clock),
@@ -137,11 +138,11 @@ pub(crate) fn start_held(service: Service, adjust: impl FnOnce(&mut Settings)) -
         mailboxes: Mailboxes::new(&folder.path().join("mail")),
         settings: in_force,
         started: Instant::now(),
+        stop: stopping.clone(),
         drafts: Arc::new(Semaphore::new(DRAFT_WRITES_MAX)),
         lending,
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    let (stop, stopping) = watch::channel(Stop::No);
     let (under_way, _) = mpsc::channel(1);
     let address = runtime.block_on(async {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
