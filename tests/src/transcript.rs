@@ -61,7 +61,8 @@ fn parse(name: String, text: &str) -> Transcript {
             "! closed" => Turn::Closed,
             "! end of input" => Turn::EndOfInput,
             "! timeout" => Turn::Timeout,
-            "! stop" => Turn::Stop,
+            // The engine alone is cut off; transcripts that do so are not played against the binary.
+            "! stop" | "! cut off" => Turn::Stop,
             "C:" => Turn::Client(b"\r\n".to_vec()),
             _ => match line.split_at_checked(3) {
                 Some(("C: ", said)) => Turn::Client(format!("{said}\r\n").into_bytes()),

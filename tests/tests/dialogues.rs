@@ -16,8 +16,13 @@ use std::process::Command;
 const LIMITS: &str = "[limits]\nrecipients = 3\nmessage_size = \"100000B\"\n";
 
 /// Transcripts for the engine alone: deadlines of five minutes, and senders that only a policy of tests refuses.
-const ENGINE_ONLY: [&str; 5] =
-    ["cut-off", "timeout.smtp", "timeout-in-content.smtp", "refusals.smtp", "refused-mail-pipelined.smtp"];
+const ENGINE_ONLY: [&str; 5] = [
+    "cut-off.smtp",
+    "timeout.smtp",
+    "timeout-in-content.smtp",
+    "refusals.smtp",
+    "refused-mail-pipelined.smtp",
+];
 
 /// Transcripts in which something is refused that `dev` takes: unknown recipients, large messages, LMTP.
 const NOT_DEV: [&str; 6] = [

@@ -33,8 +33,8 @@ fn large_content_goes_through_a_file_and_arrives_whole() {
     let mail = running.only_mail("friend@local.example");
     assert!(mail.ends_with(&format!("\n\n{}", body.replace("\r\n", "\n"))));
     wait_for("an empty queue", || running.queued().messages.is_empty());
-    let left = std::fs::read_dir(running.folder.path().join("queue/content")).unwrap().count();
-    assert_eq!(left, 0, "the content's file is still there");
+    let files = || std::fs::read_dir(running.folder.path().join("queue/content")).unwrap().count();
+    wait_for("the content's file to go", || files() == 0);
 }
 
 #[test]
