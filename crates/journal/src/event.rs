@@ -44,6 +44,8 @@ pub enum What {
     Accepted(Box<Accepted>),
     /// A message is on its way to a destination.
     Attempt(Box<Attempt>),
+    /// A host that was tried for an attempt, or passed over.
+    Host(Box<HostTried>),
     /// What became of one recipient.
     Fate(Box<Fate>),
     /// A message lies in a mailbox, in this file.
@@ -162,6 +164,34 @@ pub struct Attempt {
     pub address: Option<SocketAddr>,
 }
 
+/// One host that was tried for an attempt, or passed over, and what came of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostTried {
+    /// Its name; its address as a literal where it has none; the path of a socket of this host.
+    pub host: Text,
+    /// Its address and port, where one is known.
+    pub address: Option<SocketAddr>,
+    /// What came of it.
+    pub result: HostResult,
+    /// In words: why it was passed over or what failed; with a reused connection, how many messages it
+    /// carried before.
+    pub why: Option<Text>,
+}
+
+/// What came of trying a host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HostResult {
+    /// A connection was made.
+    Connected,
+    /// A connection that was open already took the message.
+    Reused,
+    /// It was not tried: its address is not allowed, it does not answer for the time being, it is ourselves.
+    PassedOver,
+    /// It could not be reached, refused to serve us, or broke off; another host may be tried.
+    Failed,
+}
+
 /// What becomes of a recipient.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -172,6 +202,8 @@ pub enum Ending {
     Relayed,
     /// It went on to the members of a list or alias.
     Expanded,
+    /// A route of the operator's drops it.
+    Discarded,
     /// Not yet; it will be tried again.
     Deferred,
     /// It cannot be delivered.
@@ -216,6 +248,11 @@ impl What {
                     + accepted.message_id.as_ref().map_or(0, |id| id.as_str().len())
             }
             Self::Attempt(attempt) => size_of::<Attempt>() + attempt.host.as_str().len(),
+            Self::Host(tried) => {
+                size_of::<HostTried>()
+                    + tried.host.as_str().len()
+                    + tried.why.as_ref().map_or(0, |why| why.as_str().len())
+            }
             Self::Fate(fate) => {
                 let lines: usize =
                     fate.reply.lines().iter().map(|line| size_of::<Text>() + line.as_str().len()).sum();

@@ -9,7 +9,9 @@
 //!
 //! Every line has a kind, so that a terminal can colour it; the text itself holds no control characters.
 
-use crate::event::{Accepted, Attempt, Decision, Ending, Event, Fate, Speaker, Verdict, What};
+use crate::event::{
+    Accepted, Attempt, Decision, Ending, Event, Fate, HostResult, HostTried, Speaker, Verdict, What,
+};
 use crate::story::{LeftOut, Story, Subject};
 use postrider_mail::ReversePath;
 use std::fmt;
@@ -97,6 +99,7 @@ fn words(subject: Subject, what: &What) -> (LineKind, &'static str, String) {
         What::Verdict(verdict) => decided(verdict),
         What::Accepted(accepted) => (LineKind::Done, "=>", accepted_words(accepted)),
         What::Attempt(attempt) => (LineKind::Waiting, "=>", attempt_words(attempt)),
+        What::Host(tried) => host_words(tried),
         What::Fate(fate) => fate_words(fate),
         What::Delivered { recipient, file } => {
             (LineKind::Done, "=>", format!("<{recipient}> delivered to {file}"))
@@ -163,11 +166,29 @@ fn attempt_words(attempt: &Attempt) -> String {
     }
 }
 
+fn host_words(tried: &HostTried) -> (LineKind, &'static str, String) {
+    let (kind, result) = match tried.result {
+        HostResult::Connected => (LineKind::Note, "connected to"),
+        HostResult::Reused => (LineKind::Note, "on the open connection to"),
+        HostResult::PassedOver => (LineKind::Waiting, "passed over"),
+        HostResult::Failed => (LineKind::Waiting, "failed at"),
+    };
+    let mut text = format!("{result} {}", tried.host);
+    if let Some(address) = tried.address {
+        text.push_str(&format!(" at {address}"));
+    }
+    if let Some(why) = &tried.why {
+        text.push_str(&format!(": {why}"));
+    }
+    (kind, "->", text)
+}
+
 fn fate_words(fate: &Fate) -> (LineKind, &'static str, String) {
     let (kind, ending) = match fate.ending {
         Ending::Delivered => (LineKind::Done, "delivered"),
         Ending::Relayed => (LineKind::Done, "relayed"),
         Ending::Expanded => (LineKind::Done, "expanded"),
+        Ending::Discarded => (LineKind::Done, "discarded"),
         Ending::Deferred => (LineKind::Waiting, "deferred"),
         Ending::Failed => (LineKind::Failed, "failed"),
     };

@@ -23,6 +23,7 @@
 
 pub mod address;
 pub mod date;
+pub mod dns;
 pub mod envelope;
 pub mod header;
 pub mod id;

@@ -8,7 +8,7 @@ use crate::story::Telling;
 use postrider_journal::event::{Attempt as Tried, Ending, Fate as Ended};
 use postrider_journal::{Subject, What};
 use postrider_mail::{Reason, Text, UnixMillis};
-use postrider_policy::route::{Hop, route};
+use postrider_policy::route::{Hop, Released, route};
 use postrider_queue::{Attempt, Became, ContentError, Lease, Outcome, Settlement};
 use std::sync::Arc;
 use std::time::Duration;
@@ -153,7 +153,8 @@ async fn settle_slot(server: &Server) {
 /// Delivers those recipients that are routed here now; the others wait.
 fn deliver_routed(server: &Server, settings: &Settings, attempt: &Attempt) -> Vec<Delivery> {
     let (here, nowhere): (Vec<_>, Vec<_>) = attempt.recipients.iter().cloned().partition(|target| {
-        route(&settings.routes, &settings.rules.local, &target.address) == Some(Hop::Local)
+        route(&settings.rules.routes, &settings.rules.local, &target.address, Released::No)
+            == Some(&Hop::Local)
     });
     let mut deliveries = local::deliver(server, settings, &Attempt { recipients: here, ..attempt.clone() });
     deliveries.extend(nowhere.into_iter().map(|target| Delivery {

@@ -133,6 +133,9 @@ pub struct Submission {
     pub hostname: Domain,
     /// When its content had come whole.
     pub received_at: UnixMillis,
+    /// Whether the sender is told of a delay: those who may submit here are (RFC 3461 leaves it to us where
+    /// nothing is asked for).
+    pub delay_notices: bool,
 }
 
 /// Why a message was not filed, and whether the session can go on.
@@ -153,7 +156,8 @@ pub struct NotFiled {
 pub async fn file(server: &Server, intake: Intake, submission: Submission) -> Result<Receipt, NotFiled> {
     let facts = intake.header();
     let sealed = seal(server, intake.draft).await?;
-    let Submission { envelope, peer, greeting, session, hostname, received_at } = submission;
+    let Submission { envelope, peer, greeting, session, hostname, received_at, delay_notices: _ } =
+        submission;
     let sole_recipient = match envelope.recipients.as_slice() {
         [only] => Some(&only.given),
         _ => None,

@@ -13,12 +13,13 @@ pub mod listen;
 pub mod local;
 mod lookup;
 mod maildir;
+pub mod net;
 pub mod operator;
 mod reception;
 pub mod server;
 pub mod story;
 pub mod world;
 
-pub use server::{Server, Settings};
+pub use server::{Notices, Outbound, Returned, Server, Settings};
 pub use story::{Observer, Stories};
 pub use world::World;

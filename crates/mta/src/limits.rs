@@ -69,3 +69,33 @@ pub const CONTROL_CONNECTIONS_MAX: usize = 16;
 
 /// How long a connection to the control socket may be silent.
 pub const CONTROL_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Connections to other hosts at a time, all together, when nothing else is configured.
+pub const CONNECTIONS_DEFAULT: u32 = 500;
+
+/// How long a connection may take to be made, when nothing else is configured.
+pub const CONNECT_TIMEOUT_DEFAULT: Duration = Duration::from_secs(30);
+
+/// The longest wait for a reply, when nothing else is configured: the longest that RFC 5321 §4.5.3.2 asks for.
+pub const REPLY_TIMEOUT_DEFAULT: Duration = Duration::from_secs(10 * 60);
+
+/// How long a connection waits for the next message, when nothing else is configured.
+pub const IDLE_TIMEOUT_DEFAULT: Duration = Duration::from_secs(5);
+
+/// Messages that one connection carries, when nothing else is configured.
+pub const MESSAGES_PER_CONNECTION_DEFAULT: u32 = 100;
+
+/// Hosts tried in one attempt.
+pub const HOSTS_PER_ATTEMPT_MAX: usize = 5;
+
+/// Addresses tried in one attempt, of all hosts together.
+pub const ADDRESSES_PER_ATTEMPT_MAX: usize = 10;
+
+/// MX records of a domain that are looked at, best first; the rest is left alone.
+pub const MX_RECORDS_MAX: usize = 50;
+
+/// Addresses of one host that are looked at.
+pub const ADDRESSES_PER_HOST_MAX: usize = 20;
+
+/// How long one look-up in DNS may take.
+pub const DNS_TIMEOUT: Duration = Duration::from_secs(20);

@@ -1,18 +1,17 @@
 //! What the agents share: the world, the queue, the journal, the directory, the settings in force.
 
 use crate::lending::Lending;
-use crate::limits::{DISPATCH_PAUSE, RECORD_TRIES_MAX};
+use crate::limits::{self, DISPATCH_PAUSE, RECORD_TRIES_MAX};
 use crate::local::Mailboxes;
 use crate::story::Stories;
 use crate::world::World;
 use postrider_mail::{Domain, Text};
 use postrider_policy::admit::Rules;
 use postrider_policy::port::Directory;
-use postrider_policy::route::Rule;
 use postrider_queue::{Queue, Unable};
 use std::future::Future;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::sync::oneshot::error::RecvError;
 use tokio::sync::{Semaphore, watch};
 
@@ -29,8 +28,57 @@ pub struct Settings {
     pub recipients_max: u32,
     /// Who is admitted.
     pub rules: Rules,
-    /// Where mail goes.
-    pub routes: Vec<Rule>,
+    /// How mail leaves.
+    pub outbound: Outbound,
+    /// What senders are told of mail that did not arrive.
+    pub notices: Notices,
+}
+
+/// How mail leaves, whatever its route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Outbound {
+    /// Connections to other hosts, all together.
+    pub connections_max: u32,
+    /// How long a connection may take to be made.
+    pub connect_timeout: Duration,
+    /// The longest wait for any one reply; each phase has a limit of its own besides (RFC 5321 §4.5.3.2).
+    pub reply_timeout: Duration,
+    /// How long a connection waits for the next message.
+    pub idle_timeout: Duration,
+    /// Messages that one connection carries.
+    pub messages_per_connection: u32,
+}
+
+impl Default for Outbound {
+    fn default() -> Self {
+        Self {
+            connections_max: limits::CONNECTIONS_DEFAULT,
+            connect_timeout: limits::CONNECT_TIMEOUT_DEFAULT,
+            reply_timeout: limits::REPLY_TIMEOUT_DEFAULT,
+            idle_timeout: limits::IDLE_TIMEOUT_DEFAULT,
+            messages_per_connection: limits::MESSAGES_PER_CONNECTION_DEFAULT,
+        }
+    }
+}
+
+/// What senders are told of mail that did not arrive (RFC 3464).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Notices {
+    /// How much of the message a notice brings back.
+    pub returned: Returned,
+    /// Whether postmaster gets a copy of what could not even be told to its sender: the failure of a
+    /// message whose reverse-path is null.
+    pub undeliverable_to_postmaster: bool,
+}
+
+/// How much of a message its notice brings back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Returned {
+    /// The header section alone.
+    #[default]
+    Headers,
+    /// All of it, when it is 7-bit and small; else the header section.
+    Message,
 }
 
 /// One running server.

@@ -1,7 +1,10 @@
 //! The world: what the agents may not reach for themselves, so that the whole server can run from a seed.
 
+use crate::net::Net;
+use postrider_mail::dns::Resolver;
 use postrider_mail::id::IdMaker;
 use postrider_mail::{QueueId, SessionId, UnixMillis};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 use tokio::sync::oneshot;
@@ -25,17 +28,44 @@ impl Blocking for RuntimePool {
 /// The wall clock.
 pub type WallClock = Arc<dyn Fn() -> UnixMillis + Send + Sync>;
 
-/// Clock, ids and a place to block.
+/// Clock, ids, randomness, a place to block, the network and its names.
 pub struct World {
     clock: WallClock,
     ids: Mutex<IdMaker>,
     blocking: Arc<dyn Blocking>,
+    net: Arc<dyn Net>,
+    resolver: Arc<dyn Resolver>,
+    dice: AtomicU64,
 }
 
 impl World {
-    /// `ids` carries the seed; it makes the ids of messages and sessions.
-    pub fn new(clock: WallClock, ids: IdMaker, blocking: Arc<dyn Blocking>) -> Self {
-        Self { clock, ids: Mutex::new(ids), blocking }
+    /// `ids` makes the ids of messages and sessions; `seed` is where [`World::roll`] begins.
+    pub fn new(
+        clock: WallClock,
+        ids: IdMaker,
+        blocking: Arc<dyn Blocking>,
+        net: Arc<dyn Net>,
+        resolver: Arc<dyn Resolver>,
+        seed: u64,
+    ) -> Self {
+        Self { clock, ids: Mutex::new(ids), blocking, net, resolver, dice: AtomicU64::new(seed) }
+    }
+
+    /// Makes connections to other hosts.
+    pub fn net(&self) -> &dyn Net {
+        &*self.net
+    }
+
+    /// Asks DNS.
+    pub fn resolver(&self) -> &dyn Resolver {
+        &*self.resolver
+    }
+
+    /// 64 random bits, for what need not be secret: the same from the same seed.
+    pub fn roll(&self) -> u64 {
+        const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
+        let state = self.dice.fetch_add(STEP, Ordering::Relaxed).wrapping_add(STEP);
+        xxhash_rust::xxh3::xxh3_64(&state.to_le_bytes())
     }
 
     /// The wall clock's time.

@@ -6,6 +6,7 @@
 use crate::expand::Expansion;
 use crate::limits::{HOPS_DEFAULT, SESSIONS_PER_PEER_DEFAULT};
 use crate::local::Local;
+use crate::route::{Hop, Matches, Rule};
 use crate::verdict::{Decision, Verdict};
 use postrider_mail::{Code, Enhanced, ForwardPath, Mailbox, Peer, Reason, Refusal};
 
@@ -18,12 +19,19 @@ pub struct Rules {
     pub sessions_per_peer_max: u32,
     /// Received fields of a message that is still taken.
     pub hops_max: u32,
+    /// Where mail goes, in order: the first rule that matches decides.
+    pub routes: Vec<Rule>,
 }
 
 impl Rules {
-    /// The defaults for what is ours.
+    /// The defaults for what is ours: it is delivered here, and nothing else goes anywhere.
     pub fn new(local: Local) -> Self {
-        Self { local, sessions_per_peer_max: SESSIONS_PER_PEER_DEFAULT, hops_max: HOPS_DEFAULT }
+        Self {
+            local,
+            sessions_per_peer_max: SESSIONS_PER_PEER_DEFAULT,
+            hops_max: HOPS_DEFAULT,
+            routes: vec![Rule { matches: Matches::Local, hop: Hop::Local }],
+        }
     }
 }
 

@@ -12,3 +12,9 @@ pub const HOPS_DEFAULT: u32 = 50;
 
 /// Sessions of one peer at a time.
 pub const SESSIONS_PER_PEER_DEFAULT: u32 = 100;
+
+/// The port of SMTP between hosts (RFC 5321 §4.5.4.2).
+pub const SMTP_PORT: u16 = 25;
+
+/// Connections to one site at a time, at most; a site starts with far fewer.
+pub const CONNECTIONS_PER_SITE_DEFAULT: u32 = 20;

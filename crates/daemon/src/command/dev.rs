@@ -9,11 +9,10 @@ use crate::service::{self, Plan, Storage, privileges, sockets};
 use crate::thread::Thread;
 use clap::Args;
 use postrider_mail::{Domain, Mailbox, Service};
-use postrider_mta::Settings;
+use postrider_mta::{Notices, Outbound, Settings};
 use postrider_policy::admit::Rules;
 use postrider_policy::local::{Domains, Local};
 use postrider_policy::port::{Directory, Entry, Unavailable};
-use postrider_policy::route::{Hop, Rule};
 use postrider_smtp::limits::{CONTENT_OCTETS_DEFAULT, RECIPIENTS_DEFAULT};
 use std::io::{self, Write};
 use std::net::SocketAddr;
@@ -125,7 +124,8 @@ fn settings() -> Result<Settings, Failure> {
         content_octets_max: CONTENT_OCTETS_DEFAULT,
         recipients_max: RECIPIENTS_DEFAULT,
         rules: Rules { sessions_per_peer_max: u32::MAX, ..Rules::new(local) },
-        routes: vec![Rule { domains: None, hop: Hop::Local }],
+        outbound: Outbound::default(),
+        notices: Notices::default(),
     })
 }
 

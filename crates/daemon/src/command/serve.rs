@@ -8,10 +8,10 @@ use crate::service::{self, Plan, Reload, Storage, privileges, sockets};
 use clap::Args;
 use postrider_directory::Directory;
 use postrider_mail::Service;
-use postrider_mta::Settings;
+use postrider_mta::{Notices, Outbound, Settings};
 use postrider_policy::admit::Rules;
 use postrider_policy::local::{DomainRules, Domains, Local};
-use postrider_policy::route::{Hop, Rule};
+use postrider_policy::route::{Hop, Matches, Pattern, Rule};
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -105,7 +105,7 @@ fn settings(config: &Config) -> Settings {
         postmaster: config.postmaster.clone(),
     };
     let routes = config.routes.iter().map(|route| Rule {
-        domains: Some(route.domains.clone()),
+        matches: Matches::These(route.domains.iter().cloned().map(Pattern::Exactly).collect()),
         hop: match route.to {
             config::Destination::Local => Hop::Local,
         },
@@ -118,10 +118,12 @@ fn settings(config: &Config) -> Settings {
         rules: Rules {
             sessions_per_peer_max: config.limits.sessions_per_peer,
             hops_max: config.limits.hops,
+            // Local domains that no rule names are local.
+            routes: routes.chain([Rule { matches: Matches::Local, hop: Hop::Local }]).collect(),
             ..Rules::new(local)
         },
-        // Local domains that no rule names are local.
-        routes: routes.chain([Rule { domains: None, hop: Hop::Local }]).collect(),
+        outbound: Outbound::default(),
+        notices: Notices::default(),
     }
 }
 

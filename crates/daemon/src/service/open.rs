@@ -29,6 +29,11 @@ pub(crate) struct Spool {
 }
 
 impl Spool {
+    /// What all randomness that need not be secret begins with.
+    pub(crate) fn seed(&self) -> u64 {
+        self.seed
+    }
+
     /// Makes ids behind everything that is stored.
     pub(crate) fn ids(&self) -> IdMaker {
         #[expect(clippy::cast_possible_truncation, reason = "a seed may lose bits")]

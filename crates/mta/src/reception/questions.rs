@@ -179,6 +179,7 @@ impl Conversation {
             session: self.id,
             hostname: self.settings.hostname.clone(),
             received_at: self.server.world.now(),
+            delay_notices: false,
         };
         let recipients = &submission.envelope.recipients;
         let listed = recipients.len().min(RECIPIENTS_LISTED_MAX);

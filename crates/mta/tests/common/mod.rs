@@ -2,6 +2,7 @@
 //! says one thing at a time.
 
 use postrider_journal::Query;
+use postrider_mail::dns::Zone;
 use postrider_mail::id::IdMaker;
 use postrider_mail::{Mailbox, Service, UnixMillis};
 use postrider_mta::dispatch::dispatch;
@@ -9,13 +10,13 @@ use postrider_mta::lending::lending;
 use postrider_mta::limits::DRAFT_WRITES_MAX;
 use postrider_mta::listen::{Seats, listen};
 use postrider_mta::local::Mailboxes;
+use postrider_mta::net::SystemNet;
 use postrider_mta::server::Stop;
 use postrider_mta::world::{RuntimePool, WallClock};
-use postrider_mta::{Server, Settings, Stories, World};
+use postrider_mta::{Notices, Outbound, Server, Settings, Stories, World};
 use postrider_policy::admit::Rules;
 use postrider_policy::local::{DomainRules, Domains, Local};
 use postrider_policy::port::{Directory, Entry, Unavailable};
-use postrider_policy::route::{Hop, Rule};
 use postrider_queue::{Filter, Listing};
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
@@ -131,6 +132,9 @@ pub(crate) fn start_held(service: Service, adjust: impl FnOnce(&mut Settings)) -
             Arc::clone(&clock),
             IdMaker::new(0, 0, now, opened.last_id),
             Arc::new(RuntimePool),
+            Arc::new(SystemNet),
+            Arc::new(Zone::default()),
+            7,
         )),
         queue: opened.queue,
         stories: Stories::new(journal, clock, None),
@@ -177,7 +181,8 @@ fn settings() -> Settings {
         content_octets_max: 10_000_000,
         recipients_max: 100,
         rules: Rules::new(local),
-        routes: vec![Rule { domains: None, hop: Hop::Local }],
+        outbound: Outbound::default(),
+        notices: Notices::default(),
     }
 }
 
