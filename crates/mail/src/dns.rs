@@ -14,6 +14,27 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use std::pin::Pin;
 use std::time::Duration;
 
+/// A type of record that is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Question {
+    /// Mail exchangers.
+    Mx,
+    /// IPv4 addresses.
+    A,
+    /// IPv6 addresses.
+    Aaaa,
+}
+
+impl fmt::Display for Question {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Mx => "MX",
+            Self::A => "A",
+            Self::Aaaa => "AAAA",
+        })
+    }
+}
+
 /// An answer on its way.
 pub type LookUp<'a, T> = Pin<Box<dyn Future<Output = Result<Records<T>, NoRecords>> + Send + 'a>>;
 
@@ -51,6 +72,12 @@ pub struct Mx {
     pub exchange: Exchange,
 }
 
+impl fmt::Display for Mx {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.preference, self.exchange)
+    }
+}
+
 /// The host an MX record names.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Exchange {
@@ -60,6 +87,16 @@ pub enum Exchange {
     Null,
     /// What is no name of a host (as printed by DNS): it can have no address that we would ask for.
     Unusable(crate::Text),
+}
+
+impl fmt::Display for Exchange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Host(host) => host.fmt(f),
+            Self::Null => f.write_str("."),
+            Self::Unusable(name) => name.fmt(f),
+        }
+    }
 }
 
 /// Why there are no records.
@@ -93,5 +130,26 @@ impl fmt::Display for NoRecords {
             Self::ServFail(why) => write!(f, "the name servers could not answer: {why}"),
             Self::Timeout => f.write_str("the name servers did not answer in time"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_servers_could_not_say_may_change_by_itself() {
+        let permanent = [NoRecords::NxDomain, NoRecords::NoData];
+        let transient = [NoRecords::Bogus, NoRecords::ServFail("REFUSED".into()), NoRecords::Timeout];
+        assert!(!permanent.iter().any(NoRecords::is_transient));
+        assert!(transient.iter().all(NoRecords::is_transient));
+    }
+
+    #[test]
+    fn a_mail_exchanger_prints_as_in_a_zone_file() {
+        let mx = |exchange| Mx { preference: 10, exchange }.to_string();
+        assert_eq!(mx(Exchange::Host("mx.example".parse().unwrap())), "10 mx.example");
+        assert_eq!(mx(Exchange::Null), "10 .");
+        assert_eq!(mx(Exchange::Unusable("a b.".into())), "10 a b.");
     }
 }

@@ -19,11 +19,13 @@
 //! | [`peer`] | who speaks to us, over what | RFC 3848 |
 //! | [`date`] | milliseconds UTC and how they print | RFC 5322 §3.3 |
 //! | [`header`] | fields as slices of the original | RFC 5322 §2.2 |
+//! | [`dsn`] | what a sender is told of a message | RFC 3464 |
 //! | [`trace`] | Received, Return-Path, Delivered-To | RFC 5321 §4.4 |
 
 pub mod address;
 pub mod date;
 pub mod dns;
+pub mod dsn;
 pub mod envelope;
 pub mod header;
 pub mod id;

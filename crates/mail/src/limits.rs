@@ -21,3 +21,18 @@ pub const TEXT_OCTETS_MAX: usize = 1000;
 
 /// Lines of one [`Reply`](crate::Reply). RFC 5321 sets none; EHLO replies of large servers have about 20.
 pub const REPLY_LINES_MAX: usize = 100;
+
+/// Octets of a word in a notice; a longer one (nobody writes it) is broken, so that lines stay below 998.
+pub const NOTICE_WORD_OCTETS_MAX: usize = 900;
+
+/// Octets of a header section that a notice brings back.
+pub const NOTICE_HEADER_OCTETS_MAX: usize = 64 * 1024;
+
+/// Octets of text behind which a notice tells reasons only, no longer what was tried and said.
+pub const NOTICE_STORY_OCTETS_MAX: usize = 32 * 1024;
+
+/// Octets of one line of what was tried and said, in a notice.
+pub const NOTICE_LINE_OCTETS_MAX: usize = 300;
+
+/// Lines of what was tried, and of what was said, about one recipient of a notice.
+pub const NOTICE_LINES_MAX: usize = 20;
