@@ -6,6 +6,7 @@ use crate::flight::{Lent, LentRecipient};
 use crate::limits::{ATTEMPTS_PER_ACCEPT_MAX, RECIPIENTS_PER_ATTEMPT_MAX};
 use crate::new_message::{Lend, NewMessage, Source};
 use crate::rendition::{Content, Place};
+use crate::retry::By;
 use crate::row::traits;
 use crate::turn::{Core, Fault};
 use postrider_mail::{Domain, HeloName, Recipient, SessionId, Text, UnixMillis};
@@ -23,6 +24,7 @@ impl Core {
         self.store_message(new, &content, expires_at)?;
         let batches = self.store_recipients(new, expires_at)?;
         self.tally.stored(new.id);
+        self.expiry.note(expires_at);
         self.batch.octets += 1024 + if content.is_in_memory() { content.facts.size } else { 0 };
         let attempts = self.lend_accepted(new, content, expires_at, batches);
         Ok(Accepted { receipt: Receipt::after_commit(new.id), attempts })
@@ -111,14 +113,15 @@ impl Core {
     fn store_recipients(&mut self, new: &NewMessage, expires_at: UnixMillis) -> Result<Vec<Batch>, Fault> {
         let mut batches: Vec<Batch> = Vec::new();
         let now = new.received_at;
+        let by = By { received_at: now, expires_at, delay_told: new.is_untold() };
+        let retry_at = self.settings.retry.next(now, 1, by, self.dice.of(new.id, 1));
         for (number, (recipient, key)) in (0u32..).zip(&new.recipients) {
             let open = batches
                 .iter()
                 .position(|(of, targets)| of == key && targets.len() < RECIPIENTS_PER_ATTEMPT_MAX);
             let lent = (open.is_some() || batches.len() < ATTEMPTS_PER_ACCEPT_MAX) && self.lends(new, key);
             let waits = new.held.is_none() && !lent;
-            let next_attempt =
-                if lent { self.settings.retry.next(now, 1, expires_at, self.dice.roll()) } else { now };
+            let next_attempt = if lent { retry_at } else { now };
             self.store_recipient(new, number, recipient, key, waits, lent, next_attempt)?;
             if lent {
                 let target = Target {
@@ -137,6 +140,8 @@ impl Core {
                 self.batch.woke = true;
             }
         }
+        // The attempts of one key stand together, so that they can share a transaction.
+        batches.sort_by(|(one, _), (other, _)| one.cmp(other));
         Ok(batches)
     }
 
@@ -165,7 +170,7 @@ impl Core {
         self.connection
             .prepare_cached(
                 "INSERT INTO recipient (message, ordinal, address, given, via, route_key, priority, state, pending, \
-                 boot, attempts, next_attempt) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 0, ?8, ?9, ?10, ?11)",
+                 boot, attempts, next_attempt, delay_told) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 0, ?8, ?9, ?10, ?11, ?12)",
             )?
             .execute(params![
                 new.id.row(),
@@ -179,6 +184,7 @@ impl Core {
                 lent.then_some(self.boot),
                 u32::from(lent),
                 next_attempt.get(),
+                new.is_untold(),
             ])?;
         Ok(())
     }
@@ -204,10 +210,11 @@ impl Core {
             expires_at,
             message_id: new.message_id.clone(),
             session: new.reception.session,
+            released: false,
         });
         let whole = new.recipients.len();
         let attempts = batches.into_iter().map(|(key, targets)| {
-            let told = vec![false; targets.len()];
+            let told = vec![new.is_untold(); targets.len()];
             self.lend(new.received_at, &message, key, targets, &told, whole)
         });
         attempts.collect()
@@ -229,16 +236,7 @@ impl Core {
             attempts: target.attempts + 1,
             delay_told,
         });
-        let lent = Lent {
-            message: message.id,
-            content: message.content.id,
-            key: key.clone(),
-            null_path: message.reverse_path.mailbox().is_none(),
-            received_at: message.received_at,
-            expires_at: message.expires_at,
-            whole: open == targets.len(),
-            recipients: recipients.collect(),
-        };
+        let lent = Lent::of(message, key.clone(), open == targets.len(), recipients.collect());
         self.flight.put(id, lent);
         Attempt { id, message: Arc::clone(message), key, recipients: targets }
     }

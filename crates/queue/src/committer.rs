@@ -89,7 +89,9 @@ mod tests {
     use crate::{Fate, Lease, NewMessage, Opened, Outcome, Queue, RouteKey, Settings, Unable, open};
     use postrider_mail::id::IdMaker;
     use postrider_mail::{Code, Envelope, Recipient, Reply, ReversePath, UnixMillis};
-    use std::pin::pin;
+    use std::pin::{Pin, pin};
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU64, Ordering};
     use std::task::{Context, Poll, Waker};
 
     const NOW: UnixMillis = UnixMillis::new(1_795_372_275_042);
@@ -148,6 +150,64 @@ mod tests {
         drive(&mut committer, queue.accept(third)).unwrap();
         assert!(folder.path().join("reserve").exists(), "and made again");
         assert_eq!(queue.stats().unwrap().messages, 1);
+    }
+
+    /// Steps of SQLite's machine that this takes.
+    fn steps(committer: &mut Committer, work: impl FnOnce(&mut Committer)) -> u64 {
+        let count = Arc::new(AtomicU64::new(0));
+        let counted = Arc::clone(&count);
+        let count_one = move || {
+            counted.fetch_add(1, Ordering::Relaxed);
+            false
+        };
+        committer.core.connection.progress_handler(1, Some(count_one)).unwrap();
+        work(committer);
+        committer.core.connection.progress_handler(0, None::<fn() -> bool>).unwrap();
+        count.load(Ordering::Relaxed)
+    }
+
+    /// Accepts messages under a key, many in a commit.
+    fn fill(committer: &mut Committer, queue: &Queue, ids: &mut IdMaker, key: &RouteKey, count: usize) {
+        let mut context = Context::from_waker(Waker::noop());
+        let mut accepting: Vec<Pin<Box<dyn Future<Output = _>>>> = Vec::new();
+        for _ in 0..count {
+            let mut new = message(queue, ids);
+            new.recipients.iter_mut().for_each(|(_, of)| *of = key.clone());
+            accepting.push(Box::pin(queue.accept(new)));
+        }
+        for lot in accepting.chunks_mut(BATCH_MAX) {
+            for accept in lot.iter_mut() {
+                assert!(accept.as_mut().poll(&mut context).is_pending());
+            }
+            let _ = committer.step();
+            assert!(lot.iter_mut().all(|accept| accept.as_mut().poll(&mut context).is_ready()));
+        }
+    }
+
+    #[test]
+    fn a_lease_costs_the_same_however_long_the_queue_of_another_key_is() {
+        let costs = [10, 5000].map(|crowd| {
+            let folder = tempfile::tempdir().unwrap();
+            let Opened { queue, mut committer, .. } =
+                open(folder.path(), Settings::default(), 1, NOW).unwrap();
+            let mut ids = IdMaker::new(0, 0, NOW, None);
+            let (busy, quiet) = (RouteKey::new("@busy.example").unwrap(), RouteKey::local());
+            fill(&mut committer, &queue, &mut ids, &busy, crowd);
+            fill(&mut committer, &queue, &mut ids, &quiet, 3);
+            let ask = |room| Lease { now: NOW, limit: 10, room_per_key: 3, room: vec![(busy.clone(), room)] };
+            // The first lease reads the schedule from the index.
+            drive(&mut committer, queue.lease(ask(0))).unwrap();
+            [0, 1].map(|room| {
+                fill(&mut committer, &queue, &mut ids, &quiet, 3);
+                let mut lent = 0;
+                let cost = steps(&mut committer, |committer| {
+                    lent = drive(committer, queue.lease(ask(room))).unwrap().attempts.len();
+                });
+                assert_eq!(lent, 3 + room as usize);
+                cost
+            })
+        });
+        assert_eq!(costs[0], costs[1], "full, and with room for one");
     }
 
     #[test]

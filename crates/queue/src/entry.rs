@@ -144,6 +144,8 @@ pub struct Message {
     pub message_id: Option<Text>,
     /// The conversation it came in.
     pub session: Option<SessionId>,
+    /// It was held once, and the operator let it go on.
+    pub released: bool,
 }
 
 /// One recipient of an attempt.
@@ -185,6 +187,8 @@ pub enum Outcome {
     Relayed,
     /// Taken by a list or alias that sends it on.
     Expanded,
+    /// Dropped, as a route of the operator's says. Nobody is told.
+    Discarded,
     /// Not now.
     Deferred,
     /// Never.
@@ -225,12 +229,21 @@ pub enum State {
     Failed = 4,
     /// Given up: it could not be delivered before the message expired.
     Expired = 5,
+    /// Dropped by a route.
+    Discarded = 6,
 }
 
 impl State {
     pub(crate) fn from_row(number: i64) -> Option<Self> {
-        let all =
-            [Self::Waiting, Self::Delivered, Self::Relayed, Self::Expanded, Self::Failed, Self::Expired];
+        let all = [
+            Self::Waiting,
+            Self::Delivered,
+            Self::Relayed,
+            Self::Expanded,
+            Self::Failed,
+            Self::Expired,
+            Self::Discarded,
+        ];
         usize::try_from(number).ok().and_then(|number| all.get(number).copied())
     }
 }
@@ -324,27 +337,4 @@ pub struct Applied {
     pub settled: Vec<Settled>,
     /// Messages that left the queue.
     pub removed: Vec<QueueId>,
-}
-
-/// What a lease asks for.
-#[derive(Clone, Debug)]
-pub struct Lease {
-    /// The moment to which things are due.
-    pub now: UnixMillis,
-    /// Attempts wanted at most.
-    pub limit: usize,
-    /// Attempts under any key that `room` does not name.
-    pub room_per_key: u32,
-    /// Room of keys that differ: those that are busy have less, or none.
-    pub room: Vec<(RouteKey, u32)>,
-}
-
-/// What a lease gives.
-#[derive(Debug, Default)]
-pub struct Leased {
-    /// What is due now.
-    pub attempts: Vec<Attempt>,
-    /// When to ask again, unless [`Queue::changed`](crate::Queue::changed) says so sooner or room is made.
-    /// Not before anything under a key without room.
-    pub next_due: Option<UnixMillis>,
 }

@@ -1,9 +1,11 @@
 //! What is lent out: the attempts of this boot, in memory, as of the transaction that is open. A rollback
 //! takes back what the transaction did here, so memory and disk never differ.
 
-use crate::entry::RouteKey;
+use crate::entry::{Message, RecipientId, RouteKey};
+use crate::shelf::Shelf;
 use postrider_mail::{AttemptId, QueueId, UnixMillis};
 use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
 
 /// One attempt that is out.
 #[derive(Clone, Debug)]
@@ -20,11 +22,40 @@ pub(crate) struct Lent {
     pub(crate) recipients: Vec<LentRecipient>,
 }
 
+impl Lent {
+    /// Recipients of a message under a key. `whole`: no other of its recipients is open.
+    pub(crate) fn of(message: &Message, key: RouteKey, whole: bool, recipients: Vec<LentRecipient>) -> Self {
+        Self {
+            message: message.id,
+            content: message.content.id,
+            key,
+            null_path: message.reverse_path.mailbox().is_none(),
+            received_at: message.received_at,
+            expires_at: message.expires_at,
+            whole,
+            recipients,
+        }
+    }
+
+    /// Whether a notice of failure is owed to anyone. Nobody is told at the null path (RFC 5321 §4.5.5), but
+    /// what fails there may be owed to postmaster.
+    pub(crate) fn may_owe(&self, shelf: &Shelf) -> bool {
+        !self.null_path || shelf.null_paths_owe.load(Ordering::Relaxed)
+    }
+
+    /// Takes one of the recipients out, if it is there.
+    pub(crate) fn take(&mut self, id: RecipientId) -> Option<LentRecipient> {
+        let at = self.recipients.iter().position(|recipient| recipient.ordinal == id.0)?;
+        Some(self.recipients.remove(at))
+    }
+}
+
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct LentRecipient {
     pub(crate) ordinal: u32,
     /// With this one.
     pub(crate) attempts: u32,
+    /// No notice of delay is owed any more, or ever.
     pub(crate) delay_told: bool,
 }
 

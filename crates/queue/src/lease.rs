@@ -1,17 +1,23 @@
 //! Handing out what is due: fair between keys, in order of priority and time within one.
 //!
-//! Each key that has room gives one attempt per round, so that a destination with a long queue does not
+//! Each key that has room gives one message per round, so that a destination with a long queue does not
 //! stand before the others. The next attempt of a recipient is written before this one is handed out: a
 //! crash repeats an attempt late rather than at once and for ever.
+//!
+//! What a lease costs depends on what it names and hands out, not on how much waits: the schedule gives keys
+//! in order of time, and no more keys without room can stand before the others than the lease names.
 
-use crate::entry::{Attempt, Lease, Leased, Message, RouteKey, Target};
-use crate::limits::{ATTEMPTS_PER_LEASE_MAX, KEYS_PER_SWEEP, PRIORITIES, RECIPIENTS_PER_ATTEMPT_MAX};
+use crate::entry::{Attempt, Message, RouteKey, Target};
+use crate::limits::{
+    ATTEMPTS_PER_LEASE_MAX, ATTEMPTS_PER_MESSAGE_MAX, KEYS_PER_SWEEP, PRIORITIES, RECIPIENTS_PER_ATTEMPT_MAX,
+};
+use crate::retry::By;
+use crate::room::{Lease, Leased, Room};
 use crate::row;
-use crate::settle::set_aside_reason;
 use crate::turn::{Core, Fault};
+use crate::untried::set_aside_reason;
 use postrider_mail::{QueueId, Text, UnixMillis};
 use rusqlite::{OptionalExtension, params};
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Rows whose moment is moved by one statement after the clock went back.
@@ -28,77 +34,129 @@ enum Head {
 }
 
 /// Recipients with whether they were told of a delay.
-type Targets = (Vec<Target>, Vec<bool>);
+type Targets = Vec<(Target, bool)>;
 
 impl Core {
     pub(crate) fn lease(&mut self, ask: &Lease) -> Result<Leased, Fault> {
         let now = ask.now;
         if now < self.latest {
             self.schedule.begin_sweep();
+            self.expiry.stepped_back(now.plus(self.settings.retry.grace()));
         }
         self.latest = now;
         self.sweep(now)?;
-        let mut room = ask.room.iter().map(|(key, room)| (key.clone(), *room)).collect::<BTreeMap<_, _>>();
-        let limit = ask.limit.min(ATTEMPTS_PER_LEASE_MAX);
-        let due = self.schedule.soonest().take_while(|(due, _)| *due <= now.get());
-        let has_room = |key: &RouteKey| room.get(key).copied().unwrap_or(ask.room_per_key) > 0;
-        let mut keys: Vec<RouteKey> =
-            due.filter(|(_, key)| has_room(key)).take(limit).map(|(_, key)| key.clone()).collect();
+        let expired = self.expire(now)?;
+        let mut room = Room::new(ask);
+        let keys = self.due_keys(&room, ask.limit.min(ATTEMPTS_PER_LEASE_MAX), now);
+        let attempts = self.lend_rounds(keys, &mut room, ask.limit, now)?;
+        let moments = [self.next_key(&room), self.schedule.sweep_due(now.get()), self.expiry_due()];
+        let next_due = moments.into_iter().flatten().min().map(UnixMillis::new);
+        Ok(Leased { attempts, expired, next_due })
+    }
+
+    /// Keys with something due and room for it, those that wait longest first.
+    fn due_keys(&self, room: &Room<'_>, limit: usize, now: UnixMillis) -> Vec<RouteKey> {
+        let mut keys: Vec<(i64, &RouteKey)> = match room.only() {
+            Some(named) => named.filter_map(|key| Some((self.schedule.due(key)?, key))).collect(),
+            None => {
+                let due = self.schedule.soonest().take_while(|(due, _)| *due <= now.get());
+                due.filter(|(_, key)| room.left(key) > 0).take(limit).collect()
+            }
+        };
+        keys.retain(|(due, _)| *due <= now.get());
+        keys.sort_unstable();
+        keys.into_iter().take(limit).map(|(_, key)| key.clone()).collect()
+    }
+
+    /// The moment of the first key that has room left.
+    fn next_key(&self, room: &Room<'_>) -> Option<i64> {
+        match room.only() {
+            Some(named) => named.filter_map(|key| self.schedule.due(key)).min(),
+            None => self.schedule.soonest().find(|(_, key)| room.left(key) > 0).map(|(due, _)| due),
+        }
+    }
+
+    /// A message of each key in turn, until nothing is due or no room is left.
+    fn lend_rounds(
+        &mut self,
+        mut keys: Vec<RouteKey>,
+        room: &mut Room<'_>,
+        limit: usize,
+        now: UnixMillis,
+    ) -> Result<Vec<Attempt>, Fault> {
         let mut attempts = Vec::new();
-        while !keys.is_empty() && attempts.len() < limit {
+        let mut lent = 0;
+        while !keys.is_empty() {
             let mut served = Vec::with_capacity(keys.len());
             for key in keys {
-                if attempts.len() == limit {
-                    break;
+                if lent >= limit || attempts.len() + ATTEMPTS_PER_MESSAGE_MAX > ATTEMPTS_PER_LEASE_MAX {
+                    return Ok(attempts);
                 }
-                let Some(attempt) = self.lend_one(&key, now)? else { continue };
-                attempts.push(attempt);
-                let left = room.entry(key.clone()).or_insert(ask.room_per_key);
-                *left = left.saturating_sub(1);
-                if *left > 0 {
+                let lot = self.lend_message(&key, now)?;
+                if lot.is_empty() {
+                    continue;
+                }
+                attempts.extend(lot);
+                lent += 1;
+                room.take(&key);
+                if room.left(&key) > 0 {
                     served.push(key);
                 }
             }
             keys = served;
         }
-        let has_room = |key: &RouteKey| room.get(key).copied().unwrap_or(ask.room_per_key) > 0;
-        let next_key = self.schedule.soonest().find(|(_, key)| has_room(key)).map(|(due, _)| due);
-        let next_due =
-            next_key.into_iter().chain(self.schedule.sweep_due(now.get())).min().map(UnixMillis::new);
-        Ok(Leased { attempts, next_due })
+        Ok(attempts)
     }
 
-    /// One attempt under a key, if anything is due there. Leaves the key's moment in the schedule.
-    fn lend_one(&mut self, key: &RouteKey, now: UnixMillis) -> Result<Option<Attempt>, Fault> {
+    /// The attempts of one message under a key, if anything is due there. Leaves the key's moment in the
+    /// schedule.
+    fn lend_message(&mut self, key: &RouteKey, now: UnixMillis) -> Result<Vec<Attempt>, Fault> {
         for _ in 0..SET_ASIDE_MAX {
             let id = match self.head(key, now)? {
                 Head::Due(id) => id,
                 Head::Later(due) => {
                     self.schedule.set(key, due);
-                    return Ok(None);
+                    return Ok(Vec::new());
                 }
                 Head::Empty => {
                     self.schedule.forget(key);
-                    return Ok(None);
+                    return Ok(Vec::new());
                 }
             };
             // What was just served goes behind those that have waited: any moment up to now is still true.
             self.schedule.set(key, now.get());
             match self.read_due(id, key, now) {
-                Ok(Some((message, open, (targets, told)))) => {
+                Ok(Some((message, open, targets))) => {
                     self.record_lease(&message, &targets, now)?;
-                    let message = Arc::new(message);
-                    return Ok(Some(self.lend(now, &message, key.clone(), targets, &told, open)));
+                    return Ok(self.lend_lot(now, message, key, targets, open));
                 }
                 Ok(None) => self.set_aside(id, "its rows do not fit together", now)?,
                 Err(Fault::Rejected(why)) => self.set_aside(id, &why, now)?,
                 Err(fault) => return Err(fault),
             }
         }
-        Ok(None)
+        Ok(Vec::new())
     }
 
-    fn set_aside(&mut self, id: QueueId, why: &str, now: UnixMillis) -> Result<(), Fault> {
+    fn lend_lot(
+        &mut self,
+        now: UnixMillis,
+        message: Message,
+        key: &RouteKey,
+        targets: Targets,
+        open: usize,
+    ) -> Vec<Attempt> {
+        let message = Arc::new(message);
+        let mut attempts = Vec::with_capacity(targets.len().div_ceil(RECIPIENTS_PER_ATTEMPT_MAX));
+        let mut targets = targets.into_iter();
+        while !targets.as_slice().is_empty() {
+            let (lot, told): (Vec<_>, Vec<_>) = targets.by_ref().take(RECIPIENTS_PER_ATTEMPT_MAX).unzip();
+            attempts.push(self.lend(now, &message, key.clone(), lot, &told, open));
+        }
+        attempts
+    }
+
+    pub(crate) fn set_aside(&mut self, id: QueueId, why: &str, now: UnixMillis) -> Result<(), Fault> {
         tracing::error!(message = %id, why, "a message cannot be read and is set aside");
         self.hold_one(id, &set_aside_reason(&Text::clean(why)), now)?;
         let sql = "UPDATE recipient SET pending = 0 WHERE message = ?1";
@@ -109,42 +167,34 @@ impl Core {
     /// What stands first under a key: the smallest priority that has something due.
     fn head(&self, key: &RouteKey, now: UnixMillis) -> Result<Head, Fault> {
         let mut head = Head::Empty;
-        self.each_priority(key, |core, priority| {
-            let sql = "SELECT next_attempt, message FROM recipient INDEXED BY recipient_pending \
-                       WHERE pending AND route_key = ?1 AND priority = ?2 ORDER BY next_attempt LIMIT 1";
-            let first = core
-                .connection
-                .prepare_cached(sql)?
-                .query_row(params![key.as_str(), priority], |row| {
-                    Ok((row.get::<_, i64>(0)?, row::queue_id(row, 1)?))
-                })
-                .optional()?;
-            match (first, &head) {
-                (Some((due, id)), _) if due <= now.get() => head = Head::Due(id),
-                (Some((due, _)), Head::Later(other)) => head = Head::Later(due.min(*other)),
-                (Some((due, _)), _) => head = Head::Later(due),
-                (None, _) => {}
-            }
+        self.each_priority(key, |_, _, due, id| {
+            head = match head {
+                _ if due <= now.get() => Head::Due(id),
+                Head::Later(other) => Head::Later(due.min(other)),
+                _ => Head::Later(due),
+            };
             Ok(!matches!(head, Head::Due(_)))
         })?;
         Ok(head)
     }
 
-    /// Calls `look` for each priority that occurs under a key, while it says true.
+    /// Calls `look` for each priority that occurs under a key, with when its first is due and of which
+    /// message that is, while it says true.
     fn each_priority(
         &self,
         key: &RouteKey,
-        mut look: impl FnMut(&Self, i64) -> Result<bool, Fault>,
+        mut look: impl FnMut(&Self, i64, i64, QueueId) -> Result<bool, Fault>,
     ) -> Result<(), Fault> {
+        let sql = "SELECT priority, next_attempt, message FROM recipient INDEXED BY recipient_pending \
+                   WHERE pending AND route_key = ?1 AND priority > ?2 ORDER BY priority, next_attempt LIMIT 1";
+        let mut statement = self.connection.prepare_cached(sql)?;
         let mut after = i64::MIN;
         for _ in PRIORITIES {
-            let sql = "SELECT priority FROM recipient INDEXED BY recipient_pending \
-                       WHERE pending AND route_key = ?1 AND priority > ?2 ORDER BY priority LIMIT 1";
-            let mut statement = self.connection.prepare_cached(sql)?;
-            let found: Option<i64> =
-                statement.query_row(params![key.as_str(), after], |row| row.get(0)).optional()?;
-            let Some(priority) = found else { return Ok(()) };
-            if !look(self, priority)? {
+            let first = statement.query_row(params![key.as_str(), after], |row| {
+                Ok((row.get(0)?, row.get(1)?, row::queue_id(row, 2)?))
+            });
+            let Some((priority, due, id)) = first.optional()? else { return Ok(()) };
+            if !look(self, priority, due, id)? {
                 return Ok(());
             }
             after = priority;
@@ -152,7 +202,8 @@ impl Core {
         Ok(())
     }
 
-    /// The message, how many of its recipients are open, and those that are due under the key.
+    /// The message, how many of its recipients are open, and those that are due under the key, with others
+    /// that soon will be.
     fn read_due(
         &self,
         id: QueueId,
@@ -164,26 +215,28 @@ impl Core {
         let sql = "SELECT ordinal, address, given, via, attempts, delay_told FROM recipient \
                    WHERE message = ?1 AND pending AND route_key = ?2 AND next_attempt <= ?3 ORDER BY ordinal LIMIT ?4";
         let mut statement = self.connection.prepare_cached(sql)?;
+        let soon = now.plus(self.settings.retry.gather());
+        let limit = (ATTEMPTS_PER_MESSAGE_MAX * RECIPIENTS_PER_ATTEMPT_MAX) as i64;
         let targets = statement
-            .query_map(
-                params![id.row(), key.as_str(), now.get(), RECIPIENTS_PER_ATTEMPT_MAX as i64],
-                |row| Ok((row::target(row)?, row.get::<_, bool>(5)?)),
-            )?
+            .query_map(params![id.row(), key.as_str(), soon.get(), limit], |row| {
+                Ok((row::target(row)?, row.get::<_, bool>(5)?))
+            })?
             .collect::<rusqlite::Result<Targets>>()?;
-        Ok((!targets.0.is_empty()).then_some((message, open as usize, targets)))
+        Ok((!targets.is_empty()).then_some((message, open as usize, targets)))
     }
 
-    fn record_lease(&mut self, message: &Message, targets: &[Target], now: UnixMillis) -> Result<(), Fault> {
+    fn record_lease(&mut self, message: &Message, targets: &Targets, now: UnixMillis) -> Result<(), Fault> {
         let sql = "UPDATE recipient SET pending = 0, boot = ?3, attempts = attempts + 1, next_attempt = ?4 \
                    WHERE message = ?1 AND ordinal = ?2";
         let mut statement = self.connection.prepare_cached(sql)?;
-        for target in targets {
-            let next = self.settings.retry.next(
-                now,
-                target.attempts.saturating_add(1),
-                message.expires_at,
-                self.dice.roll(),
-            );
+        for (target, delay_told) in targets {
+            let tries = target.attempts.saturating_add(1);
+            let by = By {
+                received_at: message.received_at,
+                expires_at: message.expires_at,
+                delay_told: *delay_told,
+            };
+            let next = self.settings.retry.next(now, tries, by, self.dice.of(message.id, tries));
             statement.execute(params![message.id.row(), target.id.0, self.boot, next.get()])?;
             self.batch.octets += 512;
         }
@@ -219,7 +272,7 @@ impl Core {
     fn sweep_key(&mut self, key: &RouteKey, now: UnixMillis) -> Result<bool, Fault> {
         let latest = now.plus(self.settings.retry.longest);
         let mut more = false;
-        self.each_priority(key, |core, priority| {
+        self.each_priority(key, |core, priority, _, _| {
             let sql = "UPDATE recipient SET next_attempt = ?3 WHERE (message, ordinal) IN (SELECT message, ordinal \
                        FROM recipient INDEXED BY recipient_pending \
                        WHERE pending AND route_key = ?1 AND priority = ?2 AND next_attempt > ?3 LIMIT ?4)";

@@ -16,7 +16,9 @@
 //! **A message's way.** [`Queue::draft`], [`Draft::pour`], [`Draft::seal`]; [`NewMessage`] and
 //! [`Queue::accept`], which may lend it at once; else [`Queue::lease`]; [`Content::read`] gives what
 //! leaves; [`Queue::settle`] records each fate as it comes; [`Queue::owed`] and [`Queue::apply`] turn a
-//! failure into a notice, in one transaction. The order of calls and all crash points:
+//! failure into a notice, in one transaction. Recipients that are routed elsewhere by the time of their
+//! attempt get another key by [`Queue::reroute`]; what no one comes to try ends with its expiry
+//! ([`Leased::expired`]). The order of calls and all crash points:
 //!
 //! | crash | found at start | what follows |
 //! |---|---|---|
@@ -31,6 +33,7 @@ mod committer;
 mod content;
 mod entry;
 mod error;
+mod expire;
 mod facts;
 mod filter;
 mod flight;
@@ -43,21 +46,24 @@ mod operate;
 mod queue;
 mod rendition;
 mod retry;
+mod room;
 mod row;
 mod schedule;
 mod schema;
 mod settle;
 mod shelf;
 mod turn;
+mod untried;
 mod view;
 
 pub use committer::Committer;
 pub use content::{Draft, Sealed};
 pub use entry::{
-    Accepted, Applied, Attempt, Became, Change, Fate, Lease, Leased, Message, Notice, Outcome, Receipt,
-    RecipientId, RouteKey, Settled, Settlement, State, Target,
+    Accepted, Applied, Attempt, Became, Change, Fate, Message, Notice, Outcome, Receipt, RecipientId,
+    RouteKey, Settled, Settlement, State, Target,
 };
 pub use error::{AcceptError, ContentError, OpenError, Poisoned, Unable};
+pub use expire::{Expired, ExpiredRecipient};
 pub use facts::Facts;
 pub use filter::Filter;
 pub use housekeeping::Checkpointer;
@@ -67,6 +73,7 @@ pub use operate::Operated;
 pub use queue::Queue;
 pub use rendition::{Content, NotARendition, Reader, Rendition};
 pub use retry::Retry;
+pub use room::{Lease, Leased};
 pub use shelf::Share;
 pub use view::{HeldView, Listing, Owed, OwedRecipient, PauseView, RecipientView, Stats, View};
 

@@ -33,6 +33,9 @@ pub const RECIPIENTS_PER_MESSAGE_MAX: usize = 10_000;
 /// Recipients of one attempt; RFC 5321 §4.5.3.1.8 promises 100 to every client.
 pub const RECIPIENTS_PER_ATTEMPT_MAX: usize = 100;
 
+/// Attempts of one message under one key that one lease hands out together.
+pub const ATTEMPTS_PER_MESSAGE_MAX: usize = 10;
+
 /// Attempts that one accept lends at most; other recipients wait for a lease.
 pub const ATTEMPTS_PER_ACCEPT_MAX: usize = 16;
 
@@ -47,6 +50,12 @@ pub const BATCH_MAX: usize = 512;
 
 /// Attempts that one lease hands out at most.
 pub const ATTEMPTS_PER_LEASE_MAX: usize = 1000;
+
+/// Lots of recipients, each of one message, that one lease gives up as expired.
+pub const EXPIRED_PER_LEASE_MAX: usize = 100;
+
+/// Messages that one lease looks at to find those.
+pub const EXPIRY_LOOKS_MAX: usize = 1000;
 
 /// Route keys the schedule keeps in memory (about 200 octets each). Those beyond are found by sweeping.
 pub const KEYS_MAX: usize = 65_536;
@@ -122,3 +131,16 @@ pub const EXPIRY_DEFAULT: Duration = Duration::from_secs(5 * 24 * 60 * 60);
 
 /// The longest that [`EXPIRY_DEFAULT`] may be set to.
 pub const EXPIRY_MAX: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
+/// The part of the expiry that a last try may wait for room before the message is given up without it.
+pub const EXPIRY_GRACE_PART: u32 = 100;
+
+/// The longest that wait may be.
+pub const EXPIRY_GRACE_MAX: Duration = Duration::from_secs(10 * 60);
+
+/// How long after its reception the sender of a message is told that it is late, where that is wanted.
+pub const DELAY_NOTICE_DEFAULT: Duration = Duration::from_secs(4 * 60 * 60);
+
+/// The part of the first wait by which a recipient is tried early when others of its message are due under
+/// the same key: what failed within minutes comes back in one transaction.
+pub const GATHER_PART: u32 = 10;

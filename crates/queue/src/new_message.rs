@@ -77,6 +77,7 @@ pub struct NewMessage {
     pub(crate) recipients: Vec<(Recipient, RouteKey)>,
     pub(crate) received_at: UnixMillis,
     pub(crate) priority: i8,
+    pub(crate) delay_notices: bool,
     /// What is added before the content and left out of it.
     pub rendition: Rendition,
     /// How it came.
@@ -149,6 +150,7 @@ impl NewMessage {
             recipients: routed.collect(),
             received_at,
             priority: 0,
+            delay_notices: false,
             rendition: Rendition::default(),
             reception: Reception::default(),
             hop_count: 0,
@@ -157,6 +159,11 @@ impl NewMessage {
             held: None,
             lend: Lend::Nothing,
         })
+    }
+
+    /// Its sender is never told of a delay.
+    pub(crate) fn is_untold(&self) -> bool {
+        !self.delay_notices || self.reverse_path.mailbox().is_none()
     }
 
     /// Its file, if it has one, belongs to the queue now.
@@ -174,6 +181,13 @@ impl NewMessage {
     /// How many recipients it has after merging.
     pub fn recipient_count(&self) -> usize {
         self.recipients.len()
+    }
+
+    /// Whether the sender is told when the message is late
+    /// ([`Retry::delay_notice_after`](crate::Retry::delay_notice_after)); not unless it is set. Never sent to
+    /// the null path.
+    pub fn set_delay_notices(&mut self, wanted: bool) {
+        self.delay_notices = wanted;
     }
 
     /// Sets who goes first under one key: smaller is sooner, 0 is normal, bounded to -9..=9.

@@ -7,6 +7,7 @@
 use crate::Settings;
 use crate::committer::Committer;
 use crate::error::OpenError;
+use crate::expire::Expiry;
 use crate::flight::Flight;
 use crate::housekeeping::{Checkpointer, Housekeeping};
 use crate::limits::{LOST_NAMES_MAX, RECLAIM_JITTER, REQUESTS_MAX};
@@ -141,6 +142,7 @@ pub fn open(root: &Path, settings: Settings, seed: u64, now: UnixMillis) -> Resu
         dice,
         flight: Flight::default(),
         schedule,
+        expiry: Expiry::new(now.plus(settings.retry.grace())),
         tally,
         batch: Batch::default(),
         keeping,

@@ -8,7 +8,7 @@ use crate::schedule::Pauses;
 use crate::turn::{Core, Fault, Operate};
 use crate::view::{self, Bounds};
 use postrider_mail::{QueueId, Reason, Text, UnixMillis};
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension, params};
 use serde::{Deserialize, Serialize};
 
 /// What is done to the messages a filter names.
@@ -76,11 +76,13 @@ impl Core {
     }
 
     fn release_one(&mut self, id: QueueId, now: UnixMillis) -> Result<bool, Fault> {
-        let sql = "UPDATE message SET expires_at = expires_at + max(0, ?2 - held_at), held_at = NULL, held_why = NULL \
-                   WHERE id = ?1 AND held_at IS NOT NULL";
-        if self.connection.prepare_cached(sql)?.execute([id.row(), now.get()])? == 0 {
-            return Ok(false);
-        }
+        let sql = "UPDATE message SET expires_at = expires_at + max(0, ?2 - held_at), held_at = NULL \
+                   WHERE id = ?1 AND held_at IS NOT NULL RETURNING expires_at";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let expires_at = statement.query_row([id.row(), now.get()], |row| row.get(0)).optional()?;
+        drop(statement);
+        let Some(expires_at) = expires_at else { return Ok(false) };
+        self.expiry.note(UnixMillis::new(expires_at));
         let sql = "UPDATE recipient SET pending = 1, next_attempt = ?2 \
                    WHERE message = ?1 AND state = 0 AND boot IS NULL RETURNING route_key";
         self.due_now(sql, id, now)?;

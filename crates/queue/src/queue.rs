@@ -4,14 +4,16 @@
 //! their futures does not undo it. The others block on a read, each says so.
 
 use crate::content::Draft;
-use crate::entry::{Accepted, Applied, Change, Fate, Lease, Leased, RecipientId, RouteKey, Settled};
+use crate::entry::{Accepted, Applied, Change, Fate, RecipientId, RouteKey, Settled};
 use crate::error::{AcceptError, Poisoned, Unable};
 use crate::filter::Filter;
 use crate::limits::{OWED_MESSAGES_MAX, PAGE_MESSAGES_MAX, PAGE_ROWS_MAX, PAGE_TIME_MAX};
 use crate::new_message::NewMessage;
 use crate::operate::{Action, Operated, Pause};
+use crate::room::{Lease, Leased};
 use crate::shelf::{Share, Shelf};
-use crate::turn::{GiveBack, Job, Operate, Request, Settle, Work};
+use crate::turn::{GiveBack, Job, Operate, Request, Reroute, Settle, Work};
+use crate::untried::set_aside_reason;
 use crate::view::{self, Bounds, Listing, Owed, PauseView, Stats, View};
 use postrider_mail::{AttemptId, QueueId, Reason, Text, UnixMillis};
 use std::io;
@@ -59,7 +61,7 @@ impl Queue {
         self.answered(answer).await
     }
 
-    /// Lends what is due, under keys that have room.
+    /// Lends what is due, under keys that have room, and gives up what has expired without.
     ///
     /// # Errors
     /// See [`Unable`]: nothing was lent.
@@ -89,7 +91,7 @@ impl Queue {
     /// # Errors
     /// See [`Unable`]: the attempt is still out.
     pub async fn give_back(&self, attempt: AttemptId, now: UnixMillis) -> Result<Settled, Unable> {
-        let (job, answer) = Job::new(GiveBack { attempt, now, set_aside: None });
+        let (job, answer) = Job::new(GiveBack { attempt, now, hold: None });
         self.ask(Work::GiveBack(job), answer).await
     }
 
@@ -99,8 +101,38 @@ impl Queue {
     /// # Errors
     /// See [`Unable`]: the attempt is still out.
     pub async fn set_aside(&self, attempt: AttemptId, why: Text, now: UnixMillis) -> Result<Settled, Unable> {
-        let (job, answer) = Job::new(GiveBack { attempt, now, set_aside: Some(why) });
+        tracing::error!(%attempt, %why, "a message cannot be read and is set aside");
+        self.hold_attempt(attempt, set_aside_reason(&why), now).await
+    }
+
+    /// Ends an attempt and holds its message, as a route or a check says. Its recipients that were not
+    /// settled wait until the message is released.
+    ///
+    /// # Errors
+    /// See [`Unable`]: the attempt is still out.
+    pub async fn hold_attempt(
+        &self,
+        attempt: AttemptId,
+        why: Reason,
+        now: UnixMillis,
+    ) -> Result<Settled, Unable> {
+        let (job, answer) = Job::new(GiveBack { attempt, now, hold: Some(why) });
         self.ask(Work::GiveBack(job), answer).await
+    }
+
+    /// Ends an attempt for these recipients without counting it, as they are routed elsewhere by now: they
+    /// are due at once, each under its new key. The others stay in the attempt.
+    ///
+    /// # Errors
+    /// See [`Unable`]: the attempt still holds them.
+    pub async fn reroute(
+        &self,
+        attempt: AttemptId,
+        to: Vec<(RecipientId, RouteKey)>,
+        now: UnixMillis,
+    ) -> Result<Settled, Unable> {
+        let (job, answer) = Job::new(Reroute { attempt, to, now });
+        self.ask(Work::Reroute(job), answer).await
     }
 
     /// Does all of the changes in one transaction, or none.
@@ -177,7 +209,8 @@ impl Queue {
         self.ask(Work::Operate(Box::new(job)), answer).await
     }
 
-    /// Lends nothing under this key, or under any (`None`), until resumed; also after a restart.
+    /// Lends nothing under this key, or under any (`None`), until resumed; also after a restart. Mail that
+    /// waits meanwhile expires as it would have: to keep it longer, hold it.
     ///
     /// # Errors
     /// See [`Unable`].
@@ -207,6 +240,12 @@ impl Queue {
     /// The disk failed: why.
     pub fn health(&self) -> Result<(), Poisoned> {
         self.shelf.health()
+    }
+
+    /// Whether failures of messages with a null reverse-path are owed as others are, for whoever tells
+    /// postmaster of them. Not unless it is set; it holds for what is settled from now on.
+    pub fn owe_for_null_paths(&self, owe: bool) {
+        self.shelf.null_paths_owe.store(owe, Ordering::Relaxed);
     }
 
     /// How many transactions were committed since the spool was opened, for metrics: messages per commit

@@ -1,10 +1,18 @@
 //! When a message is tried again, and when it is given up (RFC 5321 §4.5.4.1).
 //!
 //! Waits grow by a factor from the first to the longest and are spread by jitter, so that what failed
-//! together does not come back together. Arithmetic is in milliseconds: no wait is truncated to a step.
+//! together does not come back together; the recipients of one message are moved alike, so that they can
+//! share a transaction again. Arithmetic is in milliseconds: no wait is truncated to a step.
+//!
+//! A try falls on the moment at which the sender is to be told of a delay, and the last one on the moment of
+//! expiry. A notice of delay is decided when a try fails, as only then is there something to tell: mail that
+//! is not tried then (its key is paused or has no room, or it is held) owes it after its next try.
 
-use crate::limits::{EXPIRY_DEFAULT, EXPIRY_MAX, RETRY_FIRST_DEFAULT, RETRY_LONGEST_DEFAULT};
-use postrider_mail::UnixMillis;
+use crate::limits::{
+    DELAY_NOTICE_DEFAULT, EXPIRY_DEFAULT, EXPIRY_GRACE_MAX, EXPIRY_GRACE_PART, EXPIRY_MAX, GATHER_PART,
+    RETRY_FIRST_DEFAULT, RETRY_LONGEST_DEFAULT,
+};
+use postrider_mail::{QueueId, UnixMillis};
 use std::time::Duration;
 
 /// The rules of trying again.
@@ -20,7 +28,9 @@ pub struct Retry {
     pub jitter: f64,
     /// How long after its reception a message is given up; at most [`EXPIRY_MAX`].
     pub expiry: Duration,
-    /// When the sender is first told of a delay; `None`: never.
+    /// How long after its reception the sender of a message is told that it is late, once per recipient;
+    /// `None`: never. Only of messages that ask for it
+    /// ([`NewMessage::set_delay_notices`](crate::NewMessage::set_delay_notices)).
     pub delay_notice_after: Option<Duration>,
 }
 
@@ -32,7 +42,7 @@ impl Default for Retry {
             longest: RETRY_LONGEST_DEFAULT,
             jitter: 0.2,
             expiry: EXPIRY_DEFAULT,
-            delay_notice_after: None,
+            delay_notice_after: Some(DELAY_NOTICE_DEFAULT),
         }
     }
 }
@@ -56,24 +66,59 @@ impl Retry {
         received_at.plus(self.expiry.min(EXPIRY_MAX))
     }
 
-    /// When the next try is due. The last one falls on the moment the message expires.
-    pub(crate) fn next(&self, now: UnixMillis, tries: u32, expires_at: UnixMillis, dice: u64) -> UnixMillis {
-        now.plus(self.wait(tries, dice).max(Duration::from_millis(1))).min(expires_at.max(now))
+    /// How long after its expiry a message is given up although no try was made.
+    pub fn grace(&self) -> Duration {
+        (self.expiry.min(EXPIRY_MAX) / EXPIRY_GRACE_PART).min(EXPIRY_GRACE_MAX)
     }
+
+    /// How early a recipient may be tried to go with others of its message.
+    pub(crate) fn gather(&self) -> Duration {
+        self.first.min(self.longest) / GATHER_PART
+    }
+
+    /// When the sender of a message received at this moment is to be told that it is late.
+    pub(crate) fn late_from(&self, received_at: UnixMillis) -> Option<UnixMillis> {
+        self.delay_notice_after.map(|after| received_at.plus(after.min(EXPIRY_MAX)))
+    }
+
+    /// When the next try is due: after the wait, but not after what `by` says.
+    pub(crate) fn next(&self, now: UnixMillis, tries: u32, by: By, dice: u64) -> UnixMillis {
+        let late_from = self.late_from(by.received_at).filter(|&at| !by.delay_told && at > now);
+        let latest = late_from.map_or(by.expires_at, |at| at.min(by.expires_at));
+        now.plus(self.wait(tries, dice).max(Duration::from_millis(1))).min(latest.max(now))
+    }
+}
+
+/// The moments that a try falls on, whatever the wait.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct By {
+    pub(crate) received_at: UnixMillis,
+    pub(crate) expires_at: UnixMillis,
+    /// The sender was told of a delay, or is not to be.
+    pub(crate) delay_told: bool,
 }
 
 /// SplitMix64: enough for jitter, and the same run from the same seed.
 #[derive(Debug)]
-pub(crate) struct Dice(u64);
+pub(crate) struct Dice {
+    state: u64,
+    seed: u64,
+}
 
 impl Dice {
     pub(crate) fn new(seed: u64) -> Self {
-        Self(seed)
+        Self { state: seed, seed }
+    }
+
+    /// The same for all recipients of a message that were tried as often.
+    pub(crate) fn of(&self, message: QueueId, tries: u32) -> u64 {
+        let seed = self.seed ^ message.row().cast_unsigned().rotate_left(32) ^ u64::from(tries);
+        Self::new(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15)).roll()
     }
 
     pub(crate) fn roll(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
+        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.state;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         z ^ (z >> 31)
@@ -103,8 +148,33 @@ mod tests {
     #[test]
     fn the_last_try_falls_on_the_moment_of_expiry() {
         let (now, expires) = (UnixMillis::new(1_000), UnixMillis::new(2_000));
-        assert_eq!(Retry::default().next(now, 1, expires, 7), expires);
-        assert_eq!(Retry::default().next(expires, 1, now, 7), expires);
+        assert_eq!(Retry::default().next(now, 1, by(expires), 7), expires);
+        assert_eq!(Retry::default().next(expires, 1, by(now), 7), expires);
+    }
+
+    fn by(expires_at: UnixMillis) -> By {
+        By { received_at: UnixMillis::new(0), expires_at, delay_told: true }
+    }
+
+    #[test]
+    fn a_try_falls_on_the_moment_of_the_notice_of_delay() {
+        let retry = Retry::default();
+        let received_at = UnixMillis::new(0);
+        let late = received_at.plus(DELAY_NOTICE_DEFAULT);
+        let untold = By { received_at, expires_at: received_at.plus(retry.expiry), delay_told: false };
+        let now = UnixMillis::new(late.get() - 60_000);
+        assert_eq!(retry.next(now, 9, untold, NO_JITTER), late);
+        assert!(retry.next(late, 9, untold, NO_JITTER) > late);
+        assert!(retry.next(now, 9, By { delay_told: true, ..untold }, NO_JITTER) > late);
+    }
+
+    #[test]
+    fn the_recipients_of_a_message_come_back_together() {
+        let dice = Dice::new(7);
+        let id = |number| QueueId::from_row(number).unwrap();
+        assert_eq!(dice.of(id(5), 1), dice.of(id(5), 1));
+        assert_ne!(dice.of(id(5), 1), dice.of(id(6), 1));
+        assert_ne!(dice.of(id(5), 1), dice.of(id(5), 2));
     }
 
     proptest! {
@@ -143,7 +213,7 @@ mod tests {
             let (mut now, mut tries) = (start, 0u32);
             while now < expires {
                 tries += 1;
-                let next = retry.next(now, tries, expires, dice.roll());
+                let next = retry.next(now, tries, by(expires), dice.roll());
                 prop_assert!(next > now);
                 now = next;
                 prop_assert!(tries < 500);

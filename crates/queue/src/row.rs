@@ -78,7 +78,7 @@ pub(crate) fn traits(facts: &Facts) -> i64 {
 /// The columns that [`message`] reads, in its order.
 pub(crate) const MESSAGE: &str = "SELECT m.id, m.reverse_path, m.body, m.prefix, m.cuts, m.received_at, m.expires_at, \
      m.message_id, m.session, c.id, c.octets IS NULL, c.size, c.checksum, c.header_octets, c.line_octets_max, \
-     c.traits, c.hop_count, m.open FROM message m JOIN content c ON c.id = m.content WHERE m.id = ?1";
+     c.traits, c.hop_count, m.open, m.held_at IS NULL AND m.held_why IS NOT NULL FROM message m JOIN content c ON c.id = m.content WHERE m.id = ?1";
 
 /// Reads [`MESSAGE`]; the number is that of recipients still open. `None`: no such row.
 pub(crate) fn message(
@@ -103,6 +103,7 @@ pub(crate) fn message(
         expires_at: UnixMillis::new(row.get(6)?),
         message_id: row.get_ref(7)?.as_str_or_null()?.map(Text::clean),
         session: session.and_then(SessionId::from_row),
+        released: row.get(18)?,
     };
     Ok(Some((message, small(row, 17, "number of open recipients")?)))
 }

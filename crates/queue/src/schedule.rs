@@ -71,10 +71,16 @@ impl Schedule {
         }
     }
 
-    /// Keys and their moments, soonest first, without those that are paused.
+    /// Keys and their moments, soonest first, without those that are paused. No more of these are passed
+    /// over than an operator has named.
     pub(crate) fn soonest(&self) -> impl Iterator<Item = (i64, &RouteKey)> {
-        let open = |key: &RouteKey| !self.is_paused(key);
-        self.order.iter().map(|(due, key)| (*due, key)).filter(move |(_, key)| open(key))
+        let keys = self.order.iter().take(if self.pauses.everything { 0 } else { usize::MAX });
+        keys.map(|(due, key)| (*due, key)).filter(|(_, key)| !self.pauses.keys.contains(*key))
+    }
+
+    /// The moment of one key, unless it is paused.
+    pub(crate) fn due(&self, key: &RouteKey) -> Option<i64> {
+        self.due.get(key).copied().filter(|_| !self.is_paused(key))
     }
 
     /// Reads the index again from its beginning.

@@ -69,7 +69,7 @@ CREATE TABLE message (
   received_at   INTEGER NOT NULL,
   expires_at    INTEGER NOT NULL,
   held_at       INTEGER,
-  held_why      TEXT,
+  held_why      TEXT,                       -- stays after the release, and so tells of it
   account       TEXT,
   service       TEXT,
   peer          TEXT,
@@ -102,7 +102,7 @@ CREATE TABLE recipient (
   last_reply        TEXT,                   -- code, enhanced code, then a line per line of text
   last_mta          TEXT,
   last_time         INTEGER,
-  delay_told        INTEGER NOT NULL DEFAULT 0,
+  delay_told        INTEGER NOT NULL DEFAULT 0, -- the sender was told of a delay, or is not to be
   notice_owed       INTEGER NOT NULL DEFAULT 0, -- entry::Notice
   PRIMARY KEY (message, ordinal)
 ) WITHOUT ROWID;
@@ -116,6 +116,11 @@ CREATE TABLE garbage (content INTEGER PRIMARY KEY);
 -- What an operator paused; '' is everything.
 CREATE TABLE pause (route_key TEXT PRIMARY KEY, since INTEGER NOT NULL, why TEXT NOT NULL) WITHOUT ROWID;
 ";
+
+/// What is made at every start where it is missing. It holds no data of its own, and older programs keep it
+/// up without knowing of it, so it needs no schema of its own.
+const INDEXES: &str =
+    "CREATE INDEX IF NOT EXISTS message_expiring ON message (expires_at) WHERE held_at IS NULL";
 
 /// Opens the committer's connection, creating or migrating the database. Gives the schema it found;
 /// `None` when the database is new.
@@ -145,6 +150,7 @@ pub(crate) fn open_writer(file: &Path) -> Result<(Connection, Option<i64>), Open
         "PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint=0; PRAGMA cache_size=-65536; PRAGMA temp_store=MEMORY;",
     )?;
     migrate(&connection, found)?;
+    connection.execute_batch(INDEXES)?;
     Ok((connection, (!empty).then_some(found)))
 }
 

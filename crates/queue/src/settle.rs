@@ -6,24 +6,57 @@
 
 use crate::entry::{Became, Fate, Notice, Outcome, RecipientId, Settled, Settlement, State};
 use crate::flight::{Lent, LentRecipient};
+use crate::retry::By;
 use crate::row::{queue_id, reply_text};
-use crate::turn::{Core, Fault, GiveBack};
-use postrider_mail::{AttemptId, Code, Enhanced, QueueId, Reason, Reply, Text, UnixMillis};
+use crate::turn::{Core, Fault};
+use postrider_mail::{AttemptId, Code, Enhanced, QueueId, Reply, UnixMillis};
 use rusqlite::{OptionalExtension, params};
 
 /// What one fate makes of one recipient.
-struct Decision {
+pub(crate) struct Decision {
     ordinal: u32,
     became: Became,
     owed: Option<Notice>,
     forbidden: Option<Notice>,
-    attempts: u32,
+    pub(crate) attempts: u32,
     delay_told: bool,
     /// What was answered and by whom; `None`: there was no try, and the last answer stands.
     answer: Option<(String, String)>,
 }
 
 impl Decision {
+    /// Given up without a try. `answered`: the answer to an earlier one says more than we could.
+    pub(crate) fn expired(
+        may_owe: bool,
+        recipient: RecipientId,
+        attempts: u32,
+        delay_told: bool,
+        answered: bool,
+    ) -> Self {
+        Self {
+            ordinal: recipient.0,
+            became: Became::Final(State::Expired),
+            owed: may_owe.then_some(Notice::Failure),
+            forbidden: (!may_owe).then_some(Notice::Failure),
+            attempts,
+            delay_told,
+            answer: (!answered).then(|| (reply_text(&expired_reply()), String::new())),
+        }
+    }
+
+    /// Due now, as if the attempt had not been.
+    pub(crate) fn untried(recipient: LentRecipient, next_attempt: UnixMillis) -> Self {
+        Self {
+            ordinal: recipient.ordinal,
+            became: Became::Waiting { next_attempt },
+            owed: None,
+            forbidden: None,
+            attempts: recipient.attempts.saturating_sub(1),
+            delay_told: recipient.delay_told,
+            answer: None,
+        }
+    }
+
     fn state(&self) -> State {
         match self.became {
             Became::Final(state) => state,
@@ -36,7 +69,7 @@ impl Decision {
         matches!(self.became, Became::Final(_)) && self.owed.is_none()
     }
 
-    fn settlement(&self) -> Settlement {
+    pub(crate) fn settlement(&self) -> Settlement {
         let recipient = RecipientId(self.ordinal);
         Settlement { recipient, became: self.became, owed: self.owed, forbidden: self.forbidden }
     }
@@ -55,16 +88,15 @@ impl Core {
                 removed: false,
             });
         };
-        let mut held = None;
+        let mut may_expire = None;
         let mut decisions = Vec::with_capacity(fates.len());
         let mut recipients = Vec::with_capacity(fates.len());
         for (id, fate) in fates {
-            let Some(at) = lent.recipients.iter().position(|recipient| recipient.ordinal == id.0) else {
+            let Some(recipient) = lent.take(*id) else {
                 recipients.push(gone(*id));
                 continue;
             };
-            let recipient = lent.recipients.remove(at);
-            let decision = self.decide(&lent, recipient, fate, now, &mut held)?;
+            let decision = self.decide(&lent, recipient, fate, now, &mut may_expire)?;
             recipients.push(decision.settlement());
             decisions.push(decision);
         }
@@ -74,36 +106,42 @@ impl Core {
     }
 
     fn decide(
-        &mut self,
+        &self,
         lent: &Lent,
         recipient: LentRecipient,
         fate: &Fate,
         now: UnixMillis,
-        held: &mut Option<bool>,
+        may_expire: &mut Option<bool>,
     ) -> Result<Decision, Fault> {
+        let may_owe = lent.may_owe(&self.shelf);
         let mut delay_told = recipient.delay_told;
         let (became, notice) = match fate.outcome {
             Outcome::Delivered => (Became::Final(State::Delivered), None),
             Outcome::Relayed => (Became::Final(State::Relayed), None),
             Outcome::Expanded => (Became::Final(State::Expanded), None),
+            Outcome::Discarded => (Became::Final(State::Discarded), None),
             Outcome::Failed => (Became::Final(State::Failed), Some(Notice::Failure)),
-            Outcome::Deferred if now >= lent.expires_at && !self.is_held(lent.message, held)? => {
+            Outcome::Deferred
+                if now >= lent.expires_at && self.may_expire(lent.message, now, may_expire)? =>
+            {
                 (Became::Final(State::Expired), Some(Notice::Failure))
             }
             Outcome::Deferred => {
                 let retry = &self.settings.retry;
-                let next_attempt = retry.next(now, recipient.attempts, lent.expires_at, self.dice.roll());
-                let late = retry.delay_notice_after.is_some_and(|after| now.since(lent.received_at) >= after);
+                let late = retry.late_from(lent.received_at).is_some_and(|from| now >= from);
                 let tell = late && !delay_told && !lent.null_path;
                 delay_told |= tell;
+                let by = By { received_at: lent.received_at, expires_at: lent.expires_at, delay_told };
+                let dice = self.dice.of(lent.message, recipient.attempts);
+                let next_attempt = retry.next(now, recipient.attempts, by, dice);
                 (Became::Waiting { next_attempt }, tell.then_some(Notice::Delay))
             }
         };
         Ok(Decision {
             ordinal: recipient.ordinal,
             became,
-            owed: notice.filter(|_| !lent.null_path),
-            forbidden: notice.filter(|_| lent.null_path),
+            owed: notice.filter(|_| may_owe),
+            forbidden: notice.filter(|_| !may_owe),
             attempts: recipient.attempts,
             delay_told,
             answer: Some((reply_text(&fate.reply), fate.mta.as_str().to_owned())),
@@ -111,7 +149,12 @@ impl Core {
     }
 
     /// Writes what was decided; says whether the message has left.
-    fn record(&mut self, lent: &mut Lent, decisions: &[Decision], now: UnixMillis) -> Result<bool, Fault> {
+    pub(crate) fn record(
+        &mut self,
+        lent: &mut Lent,
+        decisions: &[Decision],
+        now: UnixMillis,
+    ) -> Result<bool, Fault> {
         let closing = decisions.iter().filter(|decision| decision.closes()).count();
         if closing < decisions.len() {
             lent.whole = false;
@@ -154,43 +197,10 @@ impl Core {
         self.batch.octets += 512;
         if let Some(next_attempt) = next_attempt {
             self.schedule.note(&lent.key, next_attempt);
+            self.expiry.note(lent.expires_at);
             self.batch.woke = true;
         }
         Ok(())
-    }
-
-    /// Ends an attempt for the recipients that were not settled: they are due at once, as if it had not been.
-    pub(crate) fn give_back(&mut self, ask: &GiveBack) -> Result<Settled, Fault> {
-        let Some(mut lent) = self.flight.get(ask.attempt).cloned() else { return Ok(Settled::default()) };
-        if let Some(why) = &ask.set_aside {
-            tracing::error!(message = %lent.message, %why, "a message cannot be read and is set aside");
-            self.hold_one(lent.message, &set_aside_reason(why), ask.now)?;
-        }
-        let expired = ask.now >= lent.expires_at && !self.is_held(lent.message, &mut None)?;
-        let decisions: Vec<Decision> = lent
-            .recipients
-            .drain(..)
-            .map(|recipient| {
-                let notice = expired.then_some(Notice::Failure);
-                let next_attempt = ask.now;
-                Decision {
-                    ordinal: recipient.ordinal,
-                    became: if expired {
-                        Became::Final(State::Expired)
-                    } else {
-                        Became::Waiting { next_attempt }
-                    },
-                    owed: notice.filter(|_| !lent.null_path),
-                    forbidden: notice.filter(|_| lent.null_path),
-                    attempts: recipient.attempts.saturating_sub(1),
-                    delay_told: recipient.delay_told,
-                    answer: expired.then(|| (reply_text(&expired_reply()), String::new())),
-                }
-            })
-            .collect();
-        let removed = self.record(&mut lent, &decisions, ask.now)?;
-        self.flight.end(ask.attempt);
-        Ok(Settled { recipients: decisions.iter().map(Decision::settlement).collect(), removed })
     }
 
     /// Clears debts; says whether the message has left.
@@ -271,26 +281,32 @@ impl Core {
         Ok(true)
     }
 
-    /// Whether a message is held; looked up once.
-    fn is_held(&self, message: QueueId, known: &mut Option<bool>) -> Result<bool, Fault> {
-        if let Some(held) = known {
-            return Ok(*held);
+    /// Whether a message is past its time and not held; looked up once. What is known in flight may be old:
+    /// a hold that was released meanwhile gave it more time.
+    pub(crate) fn may_expire(
+        &self,
+        message: QueueId,
+        now: UnixMillis,
+        known: &mut Option<bool>,
+    ) -> Result<bool, Fault> {
+        if let Some(may) = known {
+            return Ok(*may);
         }
-        let sql = "SELECT held_at IS NOT NULL FROM message WHERE id = ?1";
-        let held =
-            self.connection.prepare_cached(sql)?.query_row([message.row()], |row| row.get(0)).optional()?;
-        Ok(*known.insert(held.unwrap_or(false)))
+        let sql = "SELECT held_at IS NULL AND expires_at <= ?2 FROM message WHERE id = ?1";
+        let may = self
+            .connection
+            .prepare_cached(sql)?
+            .query_row([message.row(), now.get()], |row| row.get(0))
+            .optional()?;
+        Ok(*known.insert(may.unwrap_or(true)))
     }
 }
 
-fn gone(recipient: RecipientId) -> Settlement {
+pub(crate) fn gone(recipient: RecipientId) -> Settlement {
     Settlement { recipient, became: Became::Gone, owed: None, forbidden: None }
 }
 
-pub(crate) fn set_aside_reason(why: &Text) -> Reason {
-    Reason::new("spool", why.clone())
-}
-
-fn expired_reply() -> Reply {
+/// What we say of mail that was never tried.
+pub(crate) fn expired_reply() -> Reply {
     Reply::new(Code::of(554), Enhanced::of(5, 4, 7), "the message could not be delivered in time")
 }

@@ -22,7 +22,7 @@ use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use tokio::sync::mpsc::WeakSender;
 
@@ -214,6 +214,8 @@ pub(crate) struct Shelf {
     pub(crate) readers: Readers,
     /// Transactions that were synced, for measurements.
     pub(crate) commits: AtomicU64,
+    /// Failures of messages with a null reverse-path are owed too.
+    pub(crate) null_paths_owe: AtomicBool,
     poisoned: OnceLock<Poisoned>,
     abandoned: Mutex<Vec<QueueId>>,
     committer: WeakSender<Request>,
@@ -227,6 +229,7 @@ impl Shelf {
             budget: Arc::new(Budget::new(settings.in_flight_octets_max)),
             inline_octets_max: settings.inline_octets_max.min(INLINE_OCTETS_MAX),
             commits: AtomicU64::new(0),
+            null_paths_owe: AtomicBool::new(false),
             poisoned: OnceLock::new(),
             abandoned: Mutex::default(),
             committer,

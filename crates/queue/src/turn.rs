@@ -11,19 +11,21 @@
 //! | one request rejected | rolled back, each request again on its own |
 //! | anything else | poisoned: nothing is acknowledged until a restart |
 
-use crate::entry::{Accepted, Applied, Change, Fate, Lease, Leased, RecipientId, Settled};
+use crate::entry::{Accepted, Applied, Change, Fate, RecipientId, RouteKey, Settled};
 use crate::error::Unable;
+use crate::expire::Expiry;
 use crate::filter::Filter;
 use crate::flight::Flight;
 use crate::new_message::NewMessage;
 use crate::operate::{Action, Operated, Pause};
 use crate::retry::Dice;
+use crate::room::{Lease, Leased};
 use crate::schedule::{Pauses, Schedule};
 use crate::schema::PAGE_OCTETS;
 use crate::shelf::{Shelf, is_full};
 use crate::{Settings, housekeeping::Housekeeping};
 use postrider_mail::id::IdMaker;
-use postrider_mail::{AttemptId, QueueId, Text, UnixMillis};
+use postrider_mail::{AttemptId, QueueId, Reason, UnixMillis};
 use rusqlite::{Connection, ErrorCode};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -66,8 +68,16 @@ pub(crate) struct Settle {
 pub(crate) struct GiveBack {
     pub(crate) attempt: AttemptId,
     pub(crate) now: UnixMillis,
-    /// The content cannot be read: hold the message.
-    pub(crate) set_aside: Option<Text>,
+    /// Hold the message, and why.
+    pub(crate) hold: Option<Reason>,
+}
+
+/// Recipients of an attempt that belong under other keys.
+#[derive(Debug)]
+pub(crate) struct Reroute {
+    pub(crate) attempt: AttemptId,
+    pub(crate) to: Vec<(RecipientId, RouteKey)>,
+    pub(crate) now: UnixMillis,
 }
 
 #[derive(Debug)]
@@ -96,6 +106,7 @@ pub(crate) enum Work {
     Lease(Job<Lease, Leased>),
     Settle(Job<Settle, Settled>),
     GiveBack(Job<GiveBack, Settled>),
+    Reroute(Job<Reroute, Settled>),
     Operate(Box<Job<Operate, Operated>>),
     Pause(Job<Pause, ()>),
 }
@@ -129,6 +140,7 @@ impl Work {
             Self::Lease(job) => job.reply(verdict),
             Self::Settle(job) => job.reply(verdict),
             Self::GiveBack(job) => job.reply(verdict),
+            Self::Reroute(job) => job.reply(verdict),
             Self::Operate(job) => job.reply(verdict),
             Self::Pause(job) => job.reply(verdict),
         }
@@ -207,6 +219,7 @@ pub(crate) struct Core {
     pub(crate) dice: Dice,
     pub(crate) flight: Flight,
     pub(crate) schedule: Schedule,
+    pub(crate) expiry: Expiry,
     pub(crate) tally: Tally,
     pub(crate) batch: Batch,
     pub(crate) keeping: Housekeeping,
@@ -323,6 +336,7 @@ impl Core {
                 job.done = Some(self.settle(job.ask.attempt, &job.ask.fates, job.ask.now)?);
             }
             Work::GiveBack(job) => job.done = Some(self.give_back(&job.ask)?),
+            Work::Reroute(job) => job.done = Some(self.reroute(&job.ask)?),
             Work::Operate(job) => job.done = Some(self.operate(&job.ask)?),
             Work::Pause(job) => job.done = Some(self.pause(&job.ask)?),
         }
@@ -372,6 +386,7 @@ impl Core {
         self.tally = before;
         self.flight.rolled_back();
         self.schedule.begin_sweep();
+        self.expiry.begin();
         let batch = mem::take(&mut self.batch);
         if !self.connection.is_autocommit() {
             self.connection.execute_batch("ROLLBACK").map_err(|error| Fault::Broken(error.to_string()))?;

@@ -8,16 +8,22 @@ mod rig;
 
 use postrider_mail::{AttemptId, QueueId, Reason, UnixMillis};
 use postrider_queue::{
-    Attempt, Became, Change, Filter, Lend, NewMessage, Notice, Outcome, RecipientId, Retry, RouteKey,
-    Settings, State,
+    Attempt, Became, Change, Expired, Filter, Lease, Lend, NewMessage, Notice, Outcome, RecipientId, Retry,
+    RouteKey, Settings, State,
 };
 use proptest::prelude::*;
 use rig::{Rig, START, envelope, fate, rendition};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-const OUTCOMES: [Outcome; 5] =
-    [Outcome::Delivered, Outcome::Relayed, Outcome::Expanded, Outcome::Deferred, Outcome::Failed];
+const OUTCOMES: [Outcome; 6] = [
+    Outcome::Delivered,
+    Outcome::Relayed,
+    Outcome::Expanded,
+    Outcome::Deferred,
+    Outcome::Failed,
+    Outcome::Discarded,
+];
 
 #[derive(Clone, Debug)]
 enum Op {
@@ -33,6 +39,8 @@ enum Op {
         nth: usize,
     },
     Lease,
+    /// With room for no key: nothing is lent, and what has expired ends.
+    LeaseNothing,
     /// Some recipients of the n-th attempt that is out.
     Settle {
         nth: usize,
@@ -43,6 +51,11 @@ enum Op {
     },
     SetAside {
         nth: usize,
+    },
+    /// The first recipient of the n-th attempt that is out, to another key.
+    Reroute {
+        nth: usize,
+        to: u8,
     },
     Hold {
         nth: usize,
@@ -67,10 +80,12 @@ fn op() -> impl Strategy<Value = Op> {
         ),
         1 => nth.clone().prop_map(|nth| Op::Share { nth }),
         4 => Just(Op::Lease),
-        8 => (nth.clone(), proptest::collection::vec(0u8..7, 1..5))
+        2 => Just(Op::LeaseNothing),
+        8 => (nth.clone(), proptest::collection::vec(0u8..8, 1..5))
             .prop_map(|(nth, outcomes)| Op::Settle { nth, outcomes }),
         1 => nth.clone().prop_map(|nth| Op::GiveBack { nth }),
         1 => nth.clone().prop_map(|nth| Op::SetAside { nth }),
+        2 => (nth.clone(), 0u8..4).prop_map(|(nth, to)| Op::Reroute { nth, to }),
         1 => nth.clone().prop_map(|nth| Op::Hold { nth }),
         1 => Just(Op::Release),
         1 => Just(Op::Retry),
@@ -83,6 +98,7 @@ fn op() -> impl Strategy<Value = Op> {
 
 #[derive(Clone, Debug)]
 struct ModelRecipient {
+    key: String,
     state: State,
     out: Option<AttemptId>,
     owed: bool,
@@ -94,7 +110,9 @@ struct ModelMessage {
     /// Whose file it reads from.
     file: Option<QueueId>,
     null: bool,
-    held: bool,
+    held: Option<UnixMillis>,
+    released: bool,
+    expires_at: UnixMillis,
     recipients: BTreeMap<RecipientId, ModelRecipient>,
 }
 
@@ -107,6 +125,8 @@ impl ModelMessage {
 struct World {
     rig: Rig,
     now: UnixMillis,
+    /// Nothing is given up untried before this.
+    sweeps_from: UnixMillis,
     model: BTreeMap<QueueId, ModelMessage>,
     out: Vec<Attempt>,
 }
@@ -119,9 +139,11 @@ impl World {
             }
             Op::Share { nth } => self.share(nth),
             Op::Lease => self.lease(),
+            Op::LeaseNothing => self.lease_nothing(),
             Op::Settle { nth, outcomes } => self.settle(nth, &outcomes),
             Op::GiveBack { nth } => self.give_back(nth, false),
             Op::SetAside { nth } => self.give_back(nth, true),
+            Op::Reroute { nth, to } => self.reroute(nth, to),
             Op::Hold { nth } => self.hold(nth),
             Op::Release => self.release(),
             Op::Retry => {
@@ -148,8 +170,18 @@ impl World {
         message.held = held.then(|| Reason::new("test", "held"));
         let accepted = self.rig.drive(async |queue| queue.accept(message).await).unwrap();
         assert_eq!(count, recipients.iter().collect::<BTreeSet<_>>().len());
-        let file = large.then_some(id);
-        self.model.insert(id, ModelMessage { content, file, null, held, recipients: waiting(count) });
+        let mut seen = BTreeSet::new();
+        let keys = recipients.iter().filter(|n| seen.insert(**n)).map(|n| format!("@d{}.example", n % 3));
+        let message = ModelMessage {
+            content,
+            file: large.then_some(id),
+            null,
+            held: held.then_some(self.now),
+            released: false,
+            expires_at: self.now.plus(retry().expiry),
+            recipients: waiting(keys),
+        };
+        self.model.insert(id, message);
         assert!(lend && !held || accepted.attempts.is_empty());
         self.lent(accepted.attempts);
     }
@@ -162,25 +194,74 @@ impl World {
         let to = envelope("list@x.example", &["z@d0.example"]);
         let new = NewMessage::sharing(id, &attempt.message.content, to, self.now, |_| key.clone()).unwrap();
         self.rig.drive(async |queue| queue.accept(new).await).unwrap();
-        self.model.insert(id, ModelMessage { null: false, held: false, recipients: waiting(1), ..shared });
+        let message = ModelMessage {
+            null: false,
+            held: None,
+            released: false,
+            expires_at: self.now.plus(retry().expiry),
+            recipients: waiting([key.to_string()]),
+            ..shared
+        };
+        self.model.insert(id, message);
     }
 
     fn lease(&mut self) {
         for _ in 0..20 {
             let leased = self.rig.lease(self.now);
             let idle = leased.attempts.is_empty() && leased.next_due.is_none_or(|due| due > self.now);
+            self.expired(leased.expired);
             self.lent(leased.attempts);
             if idle {
-                return;
+                return self.nothing_is_past_its_time();
             }
         }
         panic!("lending does not end");
     }
 
+    fn lease_nothing(&mut self) {
+        let ask = Lease { now: self.now, limit: 100, room_per_key: 0, room: Vec::new() };
+        let leased = self.rig.drive(async |queue| queue.lease(ask).await).unwrap();
+        assert_eq!(leased.attempts.len(), 0);
+        assert!(leased.next_due.is_none_or(|due| due > self.now), "what has no room does not wake anyone");
+        self.expired(leased.expired);
+        self.nothing_is_past_its_time();
+    }
+
+    fn expired(&mut self, all: Vec<Expired>) {
+        for expired in all {
+            let id = expired.message.id;
+            let message = self.model.get_mut(&id).unwrap();
+            assert!(message.held.is_none(), "held mail does not expire");
+            assert!(self.now >= message.expires_at.plus(retry().grace()), "a last try has its time");
+            assert!(self.now >= self.sweeps_from);
+            for one in expired.recipients {
+                let recipient = message.recipients.get_mut(&one.target.id).unwrap();
+                assert!(recipient.state == State::Waiting && recipient.out.is_none(), "it waited");
+                assert_eq!(one.key.as_str(), recipient.key);
+                assert_eq!(one.settlement.became, Became::Final(State::Expired));
+                assert_eq!(one.settlement.owed, (!message.null).then_some(Notice::Failure));
+                assert_eq!(one.settlement.forbidden, message.null.then_some(Notice::Failure));
+                (recipient.state, recipient.owed) = (State::Expired, !message.null);
+            }
+            self.left(id, expired.removed);
+        }
+    }
+
+    fn nothing_is_past_its_time(&self) {
+        let past = |message: &ModelMessage| {
+            self.now >= message.expires_at.plus(retry().grace())
+                && self.now >= self.sweeps_from
+                && message.held.is_none()
+                && message.recipients.values().any(|one| one.state == State::Waiting && one.out.is_none())
+        };
+        assert!(!self.model.values().any(past), "expiry is enforced in every state");
+    }
+
     fn lent(&mut self, attempts: Vec<Attempt>) {
         for attempt in attempts {
             let message = self.model.get_mut(&attempt.message.id).unwrap();
-            assert!(!message.held, "held mail is not lent");
+            assert!(message.held.is_none(), "held mail is not lent");
+            assert_eq!(attempt.message.released, message.released);
             assert_eq!(rendition(&attempt).unwrap(), message.content);
             for target in &attempt.recipients {
                 let recipient = message.recipients.get_mut(&target.id).unwrap();
@@ -188,6 +269,7 @@ impl World {
                     recipient.state == State::Waiting && recipient.out.is_none(),
                     "lent once, while it waits"
                 );
+                assert_eq!(recipient.key, attempt.key.as_str());
                 recipient.out = Some(attempt.id);
             }
             self.out.push(attempt);
@@ -225,7 +307,8 @@ impl World {
     ) {
         let message = self.model.get_mut(&message);
         let null = message.as_ref().is_some_and(|message| message.null);
-        let held = message.as_ref().is_some_and(|message| message.held);
+        let held = message.as_ref().is_some_and(|message| message.held.is_some());
+        let past = message.as_ref().is_some_and(|message| self.now >= message.expires_at);
         let recipient = message.and_then(|message| message.recipients.get_mut(&settlement.recipient));
         let Some(recipient) = recipient.filter(|recipient| recipient.out == Some(attempt)) else {
             assert_eq!(settlement.became, Became::Gone);
@@ -234,10 +317,11 @@ impl World {
         recipient.out = None;
         recipient.state = match (outcome, settlement.became) {
             (Some(Outcome::Deferred) | None, Became::Final(State::Expired)) => {
-                assert!(!held, "held mail does not expire");
+                assert!(!held && past, "held mail does not expire, and other mail in its time");
                 State::Expired
             }
             (Some(Outcome::Deferred) | None, Became::Waiting { next_attempt }) => {
+                assert!(held || !past, "what fails past its time is not tried again");
                 assert!(next_attempt >= self.now && next_attempt <= self.now.plus(Retry::default().longest));
                 State::Waiting
             }
@@ -245,6 +329,7 @@ impl World {
             (Some(Outcome::Relayed), Became::Final(state @ State::Relayed)) => state,
             (Some(Outcome::Expanded), Became::Final(state @ State::Expanded)) => state,
             (Some(Outcome::Failed), Became::Final(state @ State::Failed)) => state,
+            (Some(Outcome::Discarded), Became::Final(state @ State::Discarded)) => state,
             other => panic!("{other:?}"),
         };
         let bad = matches!(recipient.state, State::Failed | State::Expired);
@@ -270,7 +355,7 @@ impl World {
         let Some(attempt) = self.pick(nth) else { return };
         let (id, now) = (attempt.id, self.now);
         let settled = if set_aside {
-            self.model.get_mut(&attempt.message.id).unwrap().held = true;
+            self.model.get_mut(&attempt.message.id).unwrap().held.get_or_insert(now);
             self.rig.drive(async |queue| queue.set_aside(id, "unreadable".into(), now).await).unwrap()
         } else {
             self.rig.drive(async |queue| queue.give_back(id, now).await).unwrap()
@@ -278,6 +363,25 @@ impl World {
         for settlement in &settled.recipients {
             self.became(attempt.message.id, id, settlement, None);
         }
+        self.left(attempt.message.id, settled.removed);
+    }
+
+    fn reroute(&mut self, nth: usize, to: u8) {
+        let Some(attempt) = self.pick(nth) else { return };
+        let key = RouteKey::new(&format!("@d{to}.example")).unwrap();
+        let (id, now, recipient) = (attempt.id, self.now, attempt.recipients[0].id);
+        let asked = vec![(recipient, key.clone())];
+        let settled = self.rig.drive(async |queue| queue.reroute(id, asked, now).await).unwrap();
+        let message = self.model.get_mut(&attempt.message.id);
+        let known = message.and_then(|message| message.recipients.get_mut(&recipient));
+        let expected = match known.filter(|known| known.out == Some(id)) {
+            Some(known) => {
+                (known.out, known.key) = (None, key.to_string());
+                Became::Waiting { next_attempt: now }
+            }
+            None => Became::Gone,
+        };
+        assert_eq!(settled.recipients[0].became, expected);
         self.left(attempt.message.id, settled.removed);
     }
 
@@ -290,8 +394,8 @@ impl World {
         let (why, now) = (Reason::new("test", "held"), self.now);
         let held = self.rig.drive(async |queue| queue.hold(Filter::of(id), None, why, now).await).unwrap();
         let message = self.model.get_mut(&id).unwrap();
-        assert_eq!(held.ids.len(), usize::from(!message.held));
-        message.held = true;
+        assert_eq!(held.ids.len(), usize::from(message.held.is_none()));
+        message.held.get_or_insert(now);
     }
 
     fn release(&mut self) {
@@ -299,9 +403,14 @@ impl World {
         let released =
             self.rig.drive(async |queue| queue.release(Filter::default(), None, now).await).unwrap();
         let held: Vec<QueueId> =
-            self.model.iter().filter(|(_, message)| message.held).map(|(id, _)| *id).collect();
+            self.model.iter().filter(|(_, message)| message.held.is_some()).map(|(id, _)| *id).collect();
         assert_eq!(released.ids, held);
-        self.model.values_mut().for_each(|message| message.held = false);
+        for message in self.model.values_mut() {
+            if let Some(since) = message.held.take() {
+                message.released = true;
+                message.expires_at = message.expires_at.plus(now.since(since));
+            }
+        }
     }
 
     fn delete(&mut self, nth: usize) {
@@ -335,6 +444,7 @@ impl World {
 
     fn crash(mut self) -> Self {
         self.rig = self.rig.reopen(self.now);
+        self.sweeps_from = self.now.plus(retry().grace());
         self.out.clear();
         let recipients = self.model.values_mut().flat_map(|message| message.recipients.values_mut());
         let out = recipients.filter_map(|recipient| recipient.out.take()).count();
@@ -349,10 +459,11 @@ impl World {
         let listed: Vec<QueueId> = listing.messages.iter().map(|view| view.id).collect();
         assert_eq!(listed, self.model.keys().copied().collect::<Vec<_>>());
         for (view, message) in listing.messages.iter().zip(self.model.values()) {
-            assert_eq!(view.held.is_some(), message.held);
+            assert_eq!(view.held.is_some(), message.held.is_some());
             assert_eq!(view.recipients.len(), message.recipients.len());
             for (view, recipient) in view.recipients.iter().zip(message.recipients.values()) {
                 assert_eq!(view.state, Some(recipient.state));
+                assert_eq!(view.key.as_str(), recipient.key);
                 assert_eq!(view.in_flight, recipient.out.is_some());
                 assert_eq!(view.owed.is_some(), recipient.owed);
             }
@@ -370,13 +481,13 @@ impl World {
             all.filter(|(message, one)| of(message, one)).count() as u64
         };
         let waits = |message: &ModelMessage, one: &ModelRecipient| {
-            !message.held && one.state == State::Waiting && one.out.is_none()
+            message.held.is_none() && one.state == State::Waiting && one.out.is_none()
         };
         assert_eq!(stats.messages, self.model.len() as u64);
         assert_eq!(stats.waiting, count(&waits));
         assert_eq!(stats.in_flight, count(&|_, one| one.out.is_some()));
         assert_eq!(stats.owed, count(&|_, one| one.owed));
-        assert_eq!(stats.held, self.model.values().filter(|message| message.held).count() as u64);
+        assert_eq!(stats.held, self.model.values().filter(|message| message.held.is_some()).count() as u64);
     }
 
     /// In the end everything can be delivered: nothing is stuck.
@@ -403,9 +514,13 @@ impl World {
     }
 }
 
-fn waiting(count: usize) -> BTreeMap<RecipientId, ModelRecipient> {
-    let one = ModelRecipient { state: State::Waiting, out: None, owed: false };
-    (0..u32::try_from(count).unwrap()).map(|number| (RecipientId::from(number), one.clone())).collect()
+fn waiting(keys: impl IntoIterator<Item = String>) -> BTreeMap<RecipientId, ModelRecipient> {
+    let one = |key| ModelRecipient { key, state: State::Waiting, out: None, owed: false };
+    (0..).map(RecipientId::from).zip(keys.into_iter().map(one)).collect()
+}
+
+fn retry() -> Retry {
+    Retry { expiry: Duration::from_secs(24 * 3600), ..Retry::default() }
 }
 
 proptest! {
@@ -413,9 +528,9 @@ proptest! {
 
     #[test]
     fn any_sequence_of_operations_leaves_what_the_model_says(ops in proptest::collection::vec(op(), 1..60)) {
-        let retry = Retry { expiry: Duration::from_secs(24 * 3600), ..Retry::default() };
-        let rig = Rig::with(Settings { retry, ..Settings::default() });
-        let world = World { rig, now: START, model: BTreeMap::new(), out: Vec::new() };
+        let rig = Rig::with(Settings { retry: retry(), ..Settings::default() });
+        let sweeps_from = START.plus(retry().grace());
+        let world = World { rig, now: START, sweeps_from, model: BTreeMap::new(), out: Vec::new() };
         ops.into_iter().fold(world, World::apply).drain();
     }
 }

@@ -137,9 +137,10 @@ fn a_key_without_room_lends_nothing_and_does_not_wake_the_dispatcher() {
         room: vec![(RouteKey::new("@y.example").unwrap(), room)],
     };
     let leased = rig.drive(async |queue| queue.lease(ask(0)).await).unwrap();
-    assert_eq!((leased.attempts.len(), leased.next_due), (0, None));
+    let expiry = START.plus(Retry::default().expiry + Retry::default().grace());
+    assert_eq!((leased.attempts.len(), leased.next_due), (0, Some(expiry)));
     let leased = rig.drive(async |queue| queue.lease(ask(1)).await).unwrap();
-    assert_eq!((leased.attempts.len(), leased.next_due), (1, None));
+    assert_eq!((leased.attempts.len(), leased.next_due), (1, Some(expiry)));
 }
 
 #[test]
@@ -205,7 +206,9 @@ fn nothing_is_owed_to_the_null_path_and_the_caller_hears_of_it() {
 fn a_late_message_owes_one_notice_of_delay_and_still_waits() {
     let retry = Retry { delay_notice_after: Some(Duration::from_secs(3600)), ..Retry::default() };
     let mut rig = Rig::with(Settings { retry, ..Settings::default() });
-    rig.accept(SMALL, "a@x.example", &["b@y.example"], START);
+    let mut message = rig.message(SMALL, "a@x.example", &["b@y.example"], START);
+    message.set_delay_notices(true);
+    rig.drive(async |queue| queue.accept(message).await).unwrap();
     let mut now = START.plus(Duration::from_secs(3600));
     let mut owed = Vec::new();
     for _ in 0..3 {
