@@ -125,7 +125,7 @@ fn tell(journal: Option<&postrider_journal::Journal>, n: i64) {
     tell(session);
 
     let mut attempt = Story::new(Subject::Attempt(AttemptId::from_row(n).expect("a positive id")), now, None);
-    attempt.add(now, What::Attempt(Box::new(Attempt { id, host: "local".into(), address: None })));
+    attempt.add(now, What::Attempt(Box::new(Attempt { id, host: "local".into(), address: None, number: 1 })));
     let reply = Reply::new(Code::of(250), Enhanced::of(2, 0, 0), "delivered");
     let fate = Fate { id, recipient, ending: Ending::Delivered, reply, next_attempt: None };
     attempt.add(now, What::Fate(Box::new(fate)));

@@ -55,6 +55,8 @@ pub enum What {
         /// The file, as a path below the data folder.
         file: Text,
     },
+    /// A notice about a message was stored, to be delivered to its sender (RFC 3464).
+    Notice(Box<Notice>),
     /// A recipient ended without a delivery, and no notice may be sent (RFC 5321 §4.5.5; NOTIFY=NEVER).
     Unreported {
         /// The message.
@@ -158,10 +160,13 @@ pub struct Accepted {
 pub struct Attempt {
     /// The message.
     pub id: QueueId,
-    /// The destination: a host name, or `local`.
+    /// The destination: a domain, a host name, or `local`.
     pub host: Text,
     /// The address of the host, where there is one.
     pub address: Option<SocketAddr>,
+    /// Which try this is for the recipient that was tried most often, from 1; 0: not told.
+    #[serde(default)]
+    pub number: u32,
 }
 
 /// One host that was tried for an attempt, or passed over, and what came of it.
@@ -225,6 +230,21 @@ pub struct Fate {
     pub next_attempt: Option<UnixMillis>,
 }
 
+/// A notice: the queue has it, and the debt is paid.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Notice {
+    /// The message it is about.
+    pub about: QueueId,
+    /// The notice's own id.
+    pub id: QueueId,
+    /// Who is told: the message's reverse-path, or postmaster where there is nobody else.
+    pub to: Mailbox,
+    /// Whether recipients are late only, and not given up.
+    pub delay: bool,
+    /// How many recipients it tells of.
+    pub recipients: u32,
+}
+
 impl What {
     /// Whether this is an outcome, which a story keeps even when its lines have reached their limit.
     pub fn is_outcome(&self) -> bool {
@@ -259,6 +279,7 @@ impl What {
                 size_of::<Fate>() + mailbox_octets(&fate.recipient) + lines
             }
             Self::Delivered { recipient, file } => mailbox_octets(recipient) + file.as_str().len(),
+            Self::Notice(notice) => size_of::<Notice>() + mailbox_octets(&notice.to),
             Self::Unreported { recipient, reason, .. } => mailbox_octets(recipient) + reason_octets(reason),
         }
     }
@@ -351,6 +372,13 @@ mod tests {
                 id: id(),
                 host: "mx.example".into(),
                 address: Some("[2001:db8::1]:25".parse().unwrap()),
+                number: 2,
+            })),
+            What::Host(Box::new(HostTried {
+                host: "mx.example".into(),
+                address: Some("192.0.2.1:25".parse().unwrap()),
+                result: HostResult::PassedOver,
+                why: Some("it rests".into()),
             })),
             What::Fate(Box::new(Fate {
                 id: id(),
@@ -360,6 +388,13 @@ mod tests {
                 next_attempt: Some(UnixMillis::new(5)),
             })),
             What::Delivered { recipient: Box::new("a@b".parse().unwrap()), file: "mail/a/new/1".into() },
+            What::Notice(Box::new(Notice {
+                about: id(),
+                id: QueueId::from_row(7).unwrap(),
+                to: "a@b".parse().unwrap(),
+                delay: true,
+                recipients: 3,
+            })),
             What::Unreported {
                 id: id(),
                 recipient: Box::new("a@b".parse().unwrap()),

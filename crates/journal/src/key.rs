@@ -3,7 +3,7 @@
 //! Two different keys with one hash would show one story too many; that is accepted, for the price of
 //! keeping every address twice.
 
-use postrider_mail::{AttemptId, Mailbox, QueueId, SessionId};
+use postrider_mail::{AttemptId, Domain, Mailbox, QueueId, SessionId};
 use std::net::IpAddr;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
@@ -45,6 +45,11 @@ impl Key {
             IpAddr::V4(ip) => Self::of(6, &ip.octets()),
             IpAddr::V6(ip) => Self::of(6, &ip.octets()),
         }
+    }
+
+    /// A host that was tried, or a domain as the destination of an attempt.
+    pub fn host(name: &Domain) -> Self {
+        Self::of(7, name.ascii().as_bytes())
     }
 
     /// The hash as the index stores and sorts it.

@@ -2,7 +2,7 @@
 
 use crate::key::Key;
 use crate::limits::{FOUND_DEFAULT, FOUND_MAX};
-use postrider_mail::{AttemptId, Mailbox, QueueId, SessionId, Text};
+use postrider_mail::{AttemptId, Domain, Mailbox, QueueId, SessionId, Text};
 use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
@@ -62,6 +62,11 @@ impl Query {
         Self::keys([Key::peer(ip)])
     }
 
+    /// By a host that was tried, or by the domain an attempt was for.
+    pub fn host(name: &Domain) -> Self {
+        Self::keys([Key::host(name)])
+    }
+
     /// By words that were said. They must stand in one field of an event: a reply that decided a fate is
     /// found by its text, without its code. Case matters for letters beyond ASCII only.
     pub fn words(words: impl Into<Text>) -> Self {
@@ -91,8 +96,8 @@ impl Query {
     }
 }
 
-/// Reads what a person types: `last`, an id, an address or Message-ID, an IP address; anything else, and
-/// whatever none of these finds, is words to search for.
+/// Reads what a person types: `last`, an id, an address or Message-ID, an IP address, the name of a host or
+/// domain; anything else, and whatever none of these finds, is words to search for.
 impl FromStr for Query {
     type Err = Infallible;
 
@@ -112,6 +117,11 @@ impl FromStr for Query {
             let bare = text.strip_prefix('<').and_then(|text| text.strip_suffix('>')).unwrap_or(text);
             keys.push(Key::message_id(bare));
             keys.extend(bare.parse().map(|mailbox: Mailbox| Key::address(&mailbox)));
+        }
+        // `@example.org` is how the queue names the way to a domain.
+        let name = text.strip_prefix('@').unwrap_or(text);
+        if name.contains('.') && text.parse::<IpAddr>().is_err() {
+            keys.extend(name.parse().map(|name: Domain| Key::host(&name)));
         }
         if keys.is_empty() {
             return Ok(Self::words(text));

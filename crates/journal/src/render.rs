@@ -7,14 +7,18 @@
 //!   +0.013s  S: 250 2.1.0 <a@client.example> may send
 //! ```
 //!
+//! An attempt reads the same way, with this host as the client: which hosts were tried or passed over, what
+//! was said, what became of each recipient and when it is tried again.
+//!
 //! Every line has a kind, so that a terminal can colour it; the text itself holds no control characters.
 
 use crate::event::{
-    Accepted, Attempt, Decision, Ending, Event, Fate, HostResult, HostTried, Speaker, Verdict, What,
+    Accepted, Attempt, Decision, Ending, Event, Fate, HostResult, HostTried, Notice, Speaker, Verdict, What,
 };
 use crate::story::{LeftOut, Story, Subject};
-use postrider_mail::ReversePath;
+use postrider_mail::{ReversePath, UnixMillis};
 use std::fmt;
+use std::time::Duration;
 
 /// What a line is, for colours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -70,9 +74,32 @@ impl fmt::Display for Line {
 /// All lines of a story.
 pub fn lines(story: &Story) -> impl Iterator<Item = Line> + '_ {
     let subject = story.subject();
-    std::iter::once(heading(story))
-        .chain(story.events().iter().map(move |event| line(subject, event)))
-        .chain(left_out(story.left_out()))
+    let mut before: Option<&Fate> = None;
+    let events = story.events().iter().map(move |event| {
+        let fate = if let What::Fate(fate) = &event.what { Some(&**fate) } else { None };
+        let before = std::mem::replace(&mut before, fate);
+        match (before, fate) {
+            (Some(before), Some(fate)) if is_the_same(before, fate) => {
+                let (kind, ending) = ending(fate.ending);
+                let text = format!("<{}> {ending}: the same", fate.recipient);
+                Line { kind, at_ms: Some(event.at_ms), mark: "=>", text }
+            }
+            (_, Some(fate)) => {
+                let (kind, mark, text) = fate_words(fate, Some(story.at(event.at_ms)));
+                Line { kind, at_ms: Some(event.at_ms), mark, text }
+            }
+            (_, None) => line(subject, event),
+        }
+    });
+    std::iter::once(heading(story)).chain(events).chain(left_out(story.left_out()))
+}
+
+/// Whether two recipients had the same answer: what a hundred share is told once.
+fn is_the_same(one: &Fate, other: &Fate) -> bool {
+    one.id == other.id
+        && one.ending == other.ending
+        && one.next_attempt == other.next_attempt
+        && one.reply == other.reply
 }
 
 /// The line of one event, for a conversation that is shown while it happens.
@@ -100,10 +127,11 @@ fn words(subject: Subject, what: &What) -> (LineKind, &'static str, String) {
         What::Accepted(accepted) => (LineKind::Done, "=>", accepted_words(accepted)),
         What::Attempt(attempt) => (LineKind::Waiting, "=>", attempt_words(attempt)),
         What::Host(tried) => host_words(tried),
-        What::Fate(fate) => fate_words(fate),
+        What::Fate(fate) => fate_words(fate, None),
         What::Delivered { recipient, file } => {
             (LineKind::Done, "=>", format!("<{recipient}> delivered to {file}"))
         }
+        What::Notice(notice) => (LineKind::Done, "=>", notice_words(notice)),
         What::Unreported { id, recipient, reason } => {
             (LineKind::Failed, "=>", format!("{id} <{recipient}> ended, and no notice is sent ({reason})"))
         }
@@ -155,27 +183,43 @@ fn accepted_words(accepted: &Accepted) -> String {
     text
 }
 
+fn notice_words(notice: &Notice) -> String {
+    let Notice { about, id, to, delay, recipients } = notice;
+    let what = if *delay { "delayed" } else { "not delivered" };
+    let whom = count_of((*recipients).into(), "recipient", "recipients");
+    format!("notice {id} to <{to}> about {about}: {what} to {whom}")
+}
+
 fn path(reverse_path: &ReversePath) -> String {
     format!("<{reverse_path}>")
 }
 
 fn attempt_words(attempt: &Attempt) -> String {
-    match attempt.address {
-        Some(address) => format!("{} to {} at {address}", attempt.id, attempt.host),
-        None => format!("{} to {}", attempt.id, attempt.host),
+    let mut text = format!("{} to {}", attempt.id, attempt.host);
+    if let Some(address) = attempt.address {
+        text.push_str(&format!(" at {address}"));
     }
+    if attempt.number > 1 {
+        text.push_str(&format!(", attempt {}", attempt.number));
+    }
+    text
 }
 
 fn host_words(tried: &HostTried) -> (LineKind, &'static str, String) {
     let (kind, result) = match tried.result {
-        HostResult::Connected => (LineKind::Note, "connected to"),
-        HostResult::Reused => (LineKind::Note, "on the open connection to"),
+        HostResult::Connected => (LineKind::Agreed, "connected to"),
+        HostResult::Reused => (LineKind::Agreed, "on the open connection to"),
         HostResult::PassedOver => (LineKind::Waiting, "passed over"),
-        HostResult::Failed => (LineKind::Waiting, "failed at"),
+        HostResult::Failed => (LineKind::Waiting, "tried"),
     };
-    let mut text = format!("{result} {}", tried.host);
-    if let Some(address) = tried.address {
-        text.push_str(&format!(" at {address}"));
+    let mut text = match tried.address {
+        // A literal says the address already.
+        Some(address) if tried.host.as_str().starts_with('[') => format!("{result} {address}"),
+        Some(address) => format!("{result} {} at {address}", tried.host),
+        None => format!("{result} {}", tried.host),
+    };
+    if tried.result == HostResult::Failed {
+        text.push_str(", and failed");
     }
     if let Some(why) = &tried.why {
         text.push_str(&format!(": {why}"));
@@ -183,20 +227,40 @@ fn host_words(tried: &HostTried) -> (LineKind, &'static str, String) {
     (kind, "->", text)
 }
 
-fn fate_words(fate: &Fate) -> (LineKind, &'static str, String) {
-    let (kind, ending) = match fate.ending {
+/// `at`: when it was decided, where that is known; what comes next is told as a wait then.
+fn fate_words(fate: &Fate, at: Option<UnixMillis>) -> (LineKind, &'static str, String) {
+    let (kind, ending) = ending(fate.ending);
+    let mut text = format!("<{}> {ending}: {}", fate.recipient, fate.reply);
+    match (fate.next_attempt, at) {
+        (Some(next), Some(at)) => {
+            text.push_str(&format!("; next attempt in {}, at {next}", span(next.since(at))));
+        }
+        (Some(next), None) => text.push_str(&format!("; next attempt at {next}")),
+        (None, _) => {}
+    }
+    (kind, "=>", text)
+}
+
+fn ending(ending: Ending) -> (LineKind, &'static str) {
+    match ending {
         Ending::Delivered => (LineKind::Done, "delivered"),
         Ending::Relayed => (LineKind::Done, "relayed"),
         Ending::Expanded => (LineKind::Done, "expanded"),
         Ending::Discarded => (LineKind::Done, "discarded"),
         Ending::Deferred => (LineKind::Waiting, "deferred"),
         Ending::Failed => (LineKind::Failed, "failed"),
-    };
-    let mut text = format!("<{}> {ending}: {}", fate.recipient, fate.reply);
-    if let Some(at) = fate.next_attempt {
-        text.push_str(&format!("; next attempt {at}"));
     }
-    (kind, "=>", text)
+}
+
+/// `12 min`: one unit, to the nearest.
+fn span(wait: Duration) -> String {
+    let seconds = wait.as_millis().saturating_add(500) / 1000;
+    match seconds {
+        0..120 => format!("{seconds} s"),
+        120..7200 => format!("{} min", (seconds + 30) / 60),
+        7200..172_800 => format!("{} h", (seconds + 1800) / 3600),
+        _ => format!("{} d", (seconds + 43_200) / 86_400),
+    }
 }
 
 fn left_out(left_out: LeftOut) -> impl Iterator<Item = Line> {
@@ -222,102 +286,4 @@ fn count_of(number: u64, one: &str, many: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use postrider_mail::{AttemptId, Code, Enhanced, QueueId, Reason, Reply, SessionId, UnixMillis};
-
-    const START: UnixMillis = UnixMillis::new(1_795_372_275_042);
-
-    fn print(story: &Story) -> String {
-        lines(story).map(|line| format!("{line}\n")).collect()
-    }
-
-    fn at(ms: i64) -> UnixMillis {
-        UnixMillis::new(START.get() + ms)
-    }
-
-    fn said(who: Speaker, text: &str) -> What {
-        What::Said { who, text: text.into() }
-    }
-
-    #[test]
-    fn a_session_reads_like_a_dialogue() {
-        let id = SessionId::from_row(7).unwrap();
-        let mut story = Story::new(Subject::Session(id), START, Some("192.0.2.7:2525".parse().unwrap()));
-        story.add(START, said(Speaker::Ours, "220 mx.example.org ESMTP Postrider"));
-        story.add(at(12), said(Speaker::Theirs, "RCPT TO:<b@x.example>"));
-        let verdict = Verdict {
-            question: "RCPT TO:<b@x.example>".into(),
-            decision: Decision::Accept,
-            reason: Reason::new("directory", "b@x.example is an account"),
-        };
-        story.add(at(12), What::Verdict(Box::new(verdict)));
-        story.add(at(1015), What::Content { octets: 1 });
-        let accepted = Accepted {
-            id: QueueId::from_row(1 << 60).unwrap(),
-            reverse_path: ReversePath::Null,
-            recipients: vec!["b@x.example".parse().unwrap(), "c@x.example".parse().unwrap()],
-            recipients_unlisted: 2,
-            message_id: Some("<1@client.example>".into()),
-            octets: 2048,
-        };
-        story.add(at(1020), What::Accepted(Box::new(accepted)));
-        story.add(at(1020), said(Speaker::Ours, "250 2.0.0 queued as 1000000000000"));
-        story.add(at(100_020), What::Closed { why: "QUIT".into() });
-        assert_eq!(
-            print(&story),
-            "\
-session 0000000000007 with 192.0.2.7:2525, 2026-11-22T18:31:15.042Z
-   +0.000s  S: 220 mx.example.org ESMTP Postrider
-   +0.012s  C: RCPT TO:<b@x.example>
-   +0.012s  -> accept RCPT TO:<b@x.example> (directory: b@x.example is an account)
-   +1.015s  C: (1 octet of content)
-   +1.020s  => accepted as 1000000000000: 2048 octets, from <> for <b@x.example>, <c@x.example> and 2 more, \
-Message-ID <1@client.example>
-   +1.020s  S: 250 2.0.0 queued as 1000000000000
- +100.020s  -- closed: QUIT
-"
-        );
-    }
-
-    #[test]
-    fn in_an_attempt_we_are_the_client_and_a_fate_names_its_next_attempt() {
-        let mut story = Story::new(Subject::Attempt(AttemptId::from_row(8).unwrap()), START, None);
-        let id = QueueId::from_row(1 << 60).unwrap();
-        let address = Some("192.0.2.25:25".parse().unwrap());
-        story.add(START, What::Attempt(Box::new(Attempt { id, host: "mx.example".into(), address })));
-        story.add(at(5), said(Speaker::Ours, "EHLO mx.example.org"));
-        story.add(at(9), said(Speaker::Theirs, "451 4.7.1 later"));
-        let fate = Fate {
-            id,
-            recipient: "a@mx.example".parse().unwrap(),
-            ending: Ending::Deferred,
-            reply: Reply::new(Code::of(451), Enhanced::of(4, 7, 1), "later"),
-            next_attempt: Some(at(300_000)),
-        };
-        story.add(at(9), What::Fate(Box::new(fate)));
-        assert_eq!(
-            print(&story),
-            "\
-attempt 0000000000008, 2026-11-22T18:31:15.042Z
-   +0.000s  => 1000000000000 to mx.example at 192.0.2.25:25
-   +0.005s  C: EHLO mx.example.org
-   +0.009s  S: 451 4.7.1 later
-   +0.009s  => <a@mx.example> deferred: 451 4.7.1 later; next attempt 2026-11-22T18:36:15.042Z
-"
-        );
-    }
-
-    #[test]
-    fn what_is_left_out_is_said() {
-        let mut story = Story::new(Subject::Server, START, None);
-        for _ in 0..crate::limits::LINES_MAX + 1 {
-            story.add(START, What::Note { text: "again".into() });
-        }
-        story.miss_parts(2);
-        let print = print(&story);
-        assert!(print.ends_with(
-            "            -- ... 1 line was not kept\n            -- ... 2 parts are no longer there\n"
-        ));
-    }
-}
+mod tests;

@@ -5,13 +5,13 @@
 //!
 //! A story does not know where its events come from, and reads no clock: the caller says when.
 
-use crate::event::{Event, What};
+use crate::event::{Event, HostResult, What};
 use crate::key::Key;
 use crate::limits::{
     FATE_REPLY_LINES_MAX, KEYS_MAX, LINE_OCTETS_MAX, LINES_MAX, OUTCOME_OCTETS_MAX, OUTCOMES_MAX,
     RECIPIENTS_LISTED_MAX,
 };
-use postrider_mail::{AttemptId, QueueId, Reply, SessionId, UnixMillis};
+use postrider_mail::{AttemptId, Domain, QueueId, Reply, SessionId, Text, UnixMillis};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::net::SocketAddr;
@@ -295,18 +295,34 @@ impl Story {
                     self.index(Key::address(mailbox));
                 }
             }
-            What::Attempt(attempt) => {
-                if let Some(address) = attempt.address {
-                    self.index(Key::peer(address.ip()));
-                }
-            }
+            What::Attempt(attempt) => self.index_host(&attempt.host, attempt.address),
+            // What was passed over for its address says nothing about that address.
+            What::Host(tried) if tried.result == HostResult::PassedOver => self.index_host(&tried.host, None),
+            What::Host(tried) => self.index_host(&tried.host, tried.address),
             What::Fate(fate) => self.index(Key::address(&fate.recipient)),
+            What::Notice(notice) => {
+                self.index(Key::queue(notice.id));
+                self.index(Key::address(&notice.to));
+            }
             What::Delivered { recipient, .. } | What::Unreported { recipient, .. } => {
                 self.index(Key::address(recipient));
             }
             _ => {}
         }
     }
+
+    fn index_host(&mut self, name: &Text, address: Option<SocketAddr>) {
+        for key in host_key(name).into_iter().chain(address.map(|address| Key::peer(address.ip()))) {
+            self.index(key);
+        }
+    }
+}
+
+/// The name as a domain of several labels: `local`, an address or a path is none, and `localhost` too common.
+fn host_key(name: &Text) -> Option<Key> {
+    let name = name.as_str();
+    let is_name = name.contains('.') && !name.starts_with(['[', '/']);
+    is_name.then(|| name.parse().ok()).flatten().map(|domain: Domain| Key::host(&domain))
 }
 
 fn queue_id(what: &What) -> Option<QueueId> {
@@ -314,6 +330,7 @@ fn queue_id(what: &What) -> Option<QueueId> {
         What::Accepted(accepted) => Some(accepted.id),
         What::Attempt(attempt) => Some(attempt.id),
         What::Fate(fate) => Some(fate.id),
+        What::Notice(notice) => Some(notice.about),
         What::Unreported { id, .. } => Some(*id),
         _ => None,
     }
@@ -337,110 +354,4 @@ fn trim(what: &mut What) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::event::{Accepted, Speaker};
-    use postrider_mail::{ReversePath, Text};
-
-    const START: UnixMillis = UnixMillis::new(1_795_372_275_042);
-
-    fn session() -> Story {
-        let peer = Some("192.0.2.7:2525".parse().unwrap());
-        Story::new(Subject::Session(SessionId::from_row(7).unwrap()), START, peer)
-    }
-
-    fn said(text: &str) -> What {
-        What::Said { who: Speaker::Theirs, text: text.into() }
-    }
-
-    fn accepted(row: i64, recipients: usize) -> What {
-        What::Accepted(Box::new(Accepted {
-            id: QueueId::from_row(row).unwrap(),
-            reverse_path: ReversePath::Null,
-            recipients: (0..recipients).map(|n| format!("r{n}@x.example").parse().unwrap()).collect(),
-            recipients_unlisted: 0,
-            message_id: None,
-            octets: 1,
-        }))
-    }
-
-    #[test]
-    fn lines_beyond_the_limit_are_counted_and_outcomes_are_still_kept() {
-        let mut story = session();
-        for _ in 0..LINES_MAX + 30 {
-            story.add(START, said("NOOP"));
-        }
-        story.add(START, What::Closed { why: "QUIT".into() });
-        assert_eq!(story.left_out().lines, 30);
-        assert_eq!(story.events().len(), LINES_MAX as usize + 1);
-    }
-
-    #[test]
-    fn octets_of_lines_are_bounded_across_parts() {
-        let mut story = session();
-        let mut kept = 0;
-        for _ in 0..3 {
-            for _ in 0..60 {
-                story.add(START, said(&"x".repeat(1000)));
-            }
-            kept += story.hand_over().events().len();
-        }
-        assert_eq!(kept, LINE_OCTETS_MAX / 1000);
-    }
-
-    #[test]
-    fn an_accepted_message_grants_as_many_lines_again() {
-        let mut story = session();
-        for message in 0..3 {
-            for _ in 0..LINES_MAX {
-                story.add(START, said("NOOP"));
-            }
-            story.add(START, accepted(message, 1));
-            let part = story.hand_over();
-            assert_eq!(part.part(), u32::try_from(message).unwrap());
-            assert!(part.left_out().is_nothing());
-            assert_eq!(part.events().len(), LINES_MAX as usize + 1);
-        }
-    }
-
-    #[test]
-    fn outcomes_keys_and_recipients_are_bounded_and_counted() {
-        let mut story = session();
-        story.add(START, accepted(1, 1000));
-        let What::Accepted(first) = &story.events()[0].what else { panic!() };
-        assert_eq!(first.recipients.len(), RECIPIENTS_LISTED_MAX);
-        assert_eq!(first.recipients_unlisted, 1000 - 100);
-        assert_eq!(story.keys().len(), KEYS_MAX);
-        assert_eq!(story.left_out().keys as usize, 1000 + 2 - KEYS_MAX);
-        for row in 0..1000 {
-            story.add(START, accepted(row, 0));
-        }
-        assert_eq!(story.events().len(), OUTCOMES_MAX as usize);
-        assert_eq!(story.left_out().outcomes, 1001 - OUTCOMES_MAX);
-    }
-
-    #[test]
-    fn a_part_without_content_takes_no_number() {
-        let mut story = session();
-        assert_eq!(story.hand_over().part(), 0, "its key is content");
-        assert!(story.hand_over().is_empty());
-        story.add(START, said("NOOP"));
-        assert_eq!(story.hand_over().part(), 1);
-    }
-
-    #[test]
-    fn a_key_is_indexed_once_in_all_parts() {
-        let mut story = session();
-        story.add(START, accepted(1, 2));
-        assert_eq!(story.hand_over().keys().len(), 4, "peer, queue id and two recipients");
-        story.add(START, accepted(1, 2));
-        assert!(story.hand_over().keys().is_empty());
-    }
-
-    #[test]
-    fn a_clock_that_steps_back_gives_no_negative_times() {
-        let mut story = session();
-        story.add(UnixMillis::new(0), What::Note { text: Text::literal("back") });
-        assert_eq!(story.events()[0].at_ms, 0);
-    }
-}
+mod tests;

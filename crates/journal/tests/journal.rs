@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a helper of a test that fails fails the test")]
 
-use postrider_journal::event::{Accepted, Ending, Fate, Speaker};
+use postrider_journal::event::{Accepted, Attempt, Ending, Fate, HostResult, HostTried, Speaker};
 use postrider_journal::{
     Found, Journal, Query, Reader, Settings, Story, Subject, What, WriterEnded, limits, render,
 };
@@ -114,6 +114,33 @@ fn a_message_is_found_by_everything_it_is_known_by() {
         let expected = if typed.is_empty() { 3 } else { 0 };
         assert_eq!(find(&reader, typed).stories.len(), expected, "{typed}");
     }
+}
+
+#[test]
+fn an_attempt_is_found_by_its_destination_and_the_hosts_it_tried() {
+    let folder = tempfile::tempdir().unwrap();
+    let (journal, mut writer, reader) =
+        postrider_journal::open(folder.path(), Settings::default(), START).unwrap();
+    let mut story = attempt(8, 70, "b@example.org", START);
+    let begun = Attempt { id: queue_id(70), host: "example.org".into(), address: None, number: 1 };
+    story.add(START, What::Attempt(Box::new(begun)));
+    story.add(
+        START,
+        What::Host(Box::new(HostTried {
+            host: "MX1.example.org".into(),
+            address: Some("192.0.2.25:25".parse().unwrap()),
+            result: HostResult::Failed,
+            why: None,
+        })),
+    );
+    journal.tell(story);
+    journal.tell(session(9, at(6)));
+    writer.step();
+    let this = [Subject::Attempt(AttemptId::from_row(8).unwrap())];
+    for typed in ["example.org", "@Example.ORG", "mx1.example.org", "192.0.2.25", "192.0.2.25:25"] {
+        assert_eq!(subjects(&find(&reader, typed)), this, "{typed}");
+    }
+    assert!(find(&reader, "mx2.example.org").stories.is_empty());
 }
 
 #[test]
