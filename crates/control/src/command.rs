@@ -1,7 +1,7 @@
 //! Commands and answers, as they cross the control socket: one JSON object each.
 
 use postrider_journal::Story;
-use postrider_mail::{QueueId, Text};
+use postrider_mail::{QueueId, Text, UnixMillis};
 use postrider_queue::{Filter, Listing, PauseView, RouteKey, Stats, View};
 use serde::{Deserialize, Serialize};
 
@@ -59,6 +59,8 @@ pub enum Command {
     },
     /// Is everything as it should be?
     Health,
+    /// The destinations that mail is leaving for, or waits for.
+    Destinations,
     /// Stories, newest first.
     Trace {
         /// `last`, an id, an address, a Message-ID, words.
@@ -89,6 +91,14 @@ pub enum Answer {
     Pauses(Pauses),
     /// To [`Command::Health`].
     Health(Health),
+    /// To [`Command::Destinations`].
+    Destinations {
+        /// Each destination: those that rest first, then by key.
+        destinations: Vec<DestinationView>,
+        /// How many more there are.
+        #[serde(default)]
+        unlisted: u64,
+    },
     /// To [`Command::Trace`].
     Stories {
         /// The stories found, newest first.
@@ -110,6 +120,23 @@ pub struct Changed {
     pub messages: u64,
     /// The first of them.
     pub ids: Vec<QueueId>,
+}
+
+/// One destination as it stands now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DestinationView {
+    /// The key its mail queues under: `@example.org`, `relay.example:25`, `local`.
+    pub key: Text,
+    /// Connections that carry its mail.
+    pub connections: u32,
+    /// Connections it may have now: few at first, more while all goes well, fewer after trouble.
+    pub window: u32,
+    /// Attempts that wait in memory for a connection; what waits for its time is in the queue.
+    pub waiting: u32,
+    /// Until when it is left alone, as none of its hosts could be reached.
+    pub resting_until: Option<UnixMillis>,
+    /// Why it rests, or what last went wrong.
+    pub why: Option<Text>,
 }
 
 /// What is paused.

@@ -1,6 +1,6 @@
 //! Carries commands out. Every command that changes something is recorded in the journal, with who gave it.
 
-use crate::command::{Answer, Changed, Command, Health, Pauses, Who};
+use crate::command::{Answer, Changed, Command, DestinationView, Health, Pauses, Who};
 use postrider_journal::{Journal, Query, Reader, Story, Subject, What};
 use postrider_mail::{QueueId, Reason, Text, UnixMillis};
 use postrider_queue::{Filter, Operated, Queue, Unable};
@@ -14,6 +14,30 @@ const IDS_LISTED_MAX: usize = 20;
 /// Steps of one command. Each looks at a bounded part of the queue; together they cover millions.
 const STEPS_MAX: usize = 100_000;
 
+/// Destinations that one answer lists.
+const DESTINATIONS_LISTED_MAX: usize = 1000;
+
+/// Knows where mail is leaving for. A server's dispatcher does; without a server nothing leaves.
+pub trait Destinations: Send + Sync {
+    /// Every destination with mail on its way or waiting for a connection, and every one that rests; in any
+    /// order. Must not block.
+    fn view(&self) -> Vec<DestinationView>;
+
+    /// Hosts that are left alone for a while are tried again with the next message: the operator asks for it.
+    fn forget_rests(&self);
+}
+
+/// Nothing is on its way.
+struct Nowhere;
+
+impl Destinations for Nowhere {
+    fn view(&self) -> Vec<DestinationView> {
+        Vec::new()
+    }
+
+    fn forget_rests(&self) {}
+}
+
 /// Carries out commands against one queue and one journal.
 #[derive(Clone)]
 pub struct Executor {
@@ -21,24 +45,36 @@ pub struct Executor {
     journal: Journal,
     reader: Reader,
     clock: Arc<dyn Fn() -> UnixMillis + Send + Sync>,
+    destinations: Arc<dyn Destinations>,
 }
 
 impl Executor {
-    /// The clock gives the moment at which a command takes effect.
+    /// The clock gives the moment at which a command takes effect. Nothing is on its way to anywhere, unless
+    /// [`Executor::with_destinations`] says otherwise.
     pub fn new(
         queue: Queue,
         journal: Journal,
         reader: Reader,
         clock: Arc<dyn Fn() -> UnixMillis + Send + Sync>,
     ) -> Self {
-        Self { queue, journal, reader, clock }
+        Self { queue, journal, reader, clock, destinations: Arc::new(Nowhere) }
+    }
+
+    /// The same, beside a dispatcher that can be asked.
+    #[must_use]
+    pub fn with_destinations(self, destinations: Arc<dyn Destinations>) -> Self {
+        Self { destinations, ..self }
     }
 
     /// Whether [`Executor::look`] answers this command; else [`Executor::change`] does.
     pub fn is_look(command: &Command) -> bool {
         matches!(
             command,
-            Command::List { .. } | Command::Show { .. } | Command::Health | Command::Trace { .. }
+            Command::List { .. }
+                | Command::Show { .. }
+                | Command::Health
+                | Command::Destinations
+                | Command::Trace { .. }
         )
     }
 
@@ -52,6 +88,7 @@ impl Executor {
                 self.queue.show(*id).map(|message| Answer::Message { message: message.map(Box::new) })
             }
             Command::Health => self.health().map(Answer::Health),
+            Command::Destinations => Ok(self.destinations()),
             Command::Trace { what, limit } => Ok(self.trace(what, *limit)),
             _ => Ok(Answer::Failed { why: Text::literal("this command changes something") }),
         };
@@ -68,6 +105,15 @@ impl Executor {
             troubles.push(Text::from(format!("{} stories could not be written to the journal", counts.lost)));
         }
         Ok(Health { troubles, queue: self.queue.stats()?, pauses: self.queue.pauses()? })
+    }
+
+    fn destinations(&self) -> Answer {
+        let mut destinations = self.destinations.view();
+        destinations
+            .sort_by(|a, b| (a.resting_until.is_none(), &a.key).cmp(&(b.resting_until.is_none(), &b.key)));
+        let unlisted = destinations.len().saturating_sub(DESTINATIONS_LISTED_MAX) as u64;
+        destinations.truncate(DESTINATIONS_LISTED_MAX);
+        Answer::Destinations { destinations, unlisted }
     }
 
     fn trace(&self, what: &Text, limit: usize) -> Answer {
@@ -116,13 +162,18 @@ impl Executor {
                 all(|after| queue.hold(filter.clone(), after, reason.clone(), now)).await
             }
             Command::Release { filter } => all(|after| queue.release(filter.clone(), after, now)).await,
-            Command::Retry { filter } => all(|after| queue.retry(filter.clone(), after, now)).await,
+            Command::Retry { filter } => {
+                self.destinations.forget_rests();
+                all(|after| queue.retry(filter.clone(), after, now)).await
+            }
             Command::Delete { filter } => all(|after| queue.delete(filter.clone(), after, now)).await,
             Command::Pause { key, why } => self.paused(queue.pause(key, why, now).await),
             Command::Resume { key } => self.paused(queue.resume(key, now).await),
-            Command::List { .. } | Command::Show { .. } | Command::Health | Command::Trace { .. } => {
-                Answer::Failed { why: Text::literal("this command changes nothing") }
-            }
+            Command::List { .. }
+            | Command::Show { .. }
+            | Command::Health
+            | Command::Destinations
+            | Command::Trace { .. } => Answer::Failed { why: Text::literal("this command changes nothing") },
         }
     }
 
@@ -190,6 +241,7 @@ fn words(command: &Command) -> String {
         Command::List { .. } => "queue list".into(),
         Command::Show { id } => format!("queue show {id}"),
         Command::Health => "health".into(),
+        Command::Destinations => "queue destinations".into(),
         Command::Trace { what, .. } => format!("trace {what}"),
     }
 }

@@ -2,7 +2,9 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
-use postrider_control::{Answer, Changed, Command, Executor, Health, Pauses, Who};
+use postrider_control::{
+    Answer, Changed, Command, DestinationView, Destinations, Executor, Health, Pauses, Who,
+};
 use postrider_journal::{Story, Subject, What, Writer};
 use postrider_mail::id::IdMaker;
 use postrider_mail::{Envelope, QueueId, Recipient, ReversePath, Text, UnixMillis};
@@ -177,6 +179,40 @@ fn a_message_that_is_not_there_is_no_failure_of_looking() {
     assert_eq!(rig.look(&Command::Show { id }), Answer::Message { message: None });
 }
 
+fn destination(key: &str, resting_until: Option<i64>) -> DestinationView {
+    DestinationView {
+        key: key.into(),
+        connections: 1,
+        window: 5,
+        waiting: 2,
+        resting_until: resting_until.map(UnixMillis::new),
+        why: resting_until.map(|_| "no host answers".into()),
+    }
+}
+
+/// As many as a busy server has, one of them at rest.
+struct Many;
+
+impl Destinations for Many {
+    fn view(&self) -> Vec<DestinationView> {
+        (0..1200).map(|n| destination(&format!("@d{n:04}.example"), (n == 700).then_some(5))).collect()
+    }
+
+    fn forget_rests(&self) {}
+}
+
+#[test]
+fn destinations_are_listed_those_at_rest_first() {
+    let rig = Rig::new();
+    let nowhere = Answer::Destinations { destinations: Vec::new(), unlisted: 0 };
+    assert_eq!(rig.look(&Command::Destinations), nowhere);
+    let answer = rig.executor.clone().with_destinations(Arc::new(Many)).look(&Command::Destinations);
+    let Answer::Destinations { destinations, unlisted } = answer else { panic!("{answer:?}") };
+    let keys: Vec<&str> = destinations.iter().take(3).map(|one| one.key.as_str()).collect();
+    assert_eq!(keys, ["@d0700.example", "@d0000.example", "@d0001.example"]);
+    assert_eq!((destinations.len(), unlisted), (1000, 200));
+}
+
 #[test]
 fn a_stopped_queue_says_so_and_the_failure_is_recorded() {
     let mut rig = Rig::new();
@@ -202,6 +238,7 @@ fn commands_and_answers_are_read_back_as_they_were_written() {
         Command::Pause { key: None, why: "because".into() },
         Command::Resume { key: Some(RouteKey::local()) },
         Command::Health,
+        Command::Destinations,
         Command::Trace { what: "last".into(), limit: 1 },
     ];
     for command in &commands {
@@ -214,6 +251,7 @@ fn commands_and_answers_are_read_back_as_they_were_written() {
         rig.look(&Command::List { filter: Filter::default(), after: None, limit: 3 }),
         rig.look(&Command::Show { id }),
         rig.look(&Command::Health),
+        Answer::Destinations { destinations: vec![destination("@x.example", Some(5))], unlisted: 1 },
         rig.look(&Command::Trace { what: "because".into(), limit: 3 }),
         rig.change(Command::Pause { key: Some(RouteKey::local()), why: "because".into() }),
         rig.change(Command::Retry { filter: Filter::default() }),
