@@ -1,20 +1,24 @@
 //! Whether a client, a sender, a recipient or a message is taken.
 //!
 //! [`admit`] hears a question with the facts so far and gives one verdict, or names the one fact it still
-//! needs. Nobody relays unless the operator wrote it down: addresses of other domains are refused.
+//! needs. Nobody relays unless the operator wrote it down ([`crate::relay`]): other addresses of other
+//! domains are refused.
 
-use crate::expand::Expansion;
+use crate::expand::{Destination, Expansion};
 use crate::limits::{HOPS_DEFAULT, SESSIONS_PER_PEER_DEFAULT};
 use crate::local::Local;
-use crate::route::{Hop, Matches, Rule};
+use crate::relay::{Permission, Relay, asks_for_routing};
+use crate::route::{self, Hop, Matches, Rule};
 use crate::verdict::{Decision, Verdict};
-use postrider_mail::{Code, Enhanced, ForwardPath, Mailbox, Peer, Reason, Refusal};
+use postrider_mail::{Code, Enhanced, ForwardPath, Host, Mailbox, Peer, Reason, Refusal};
 
 /// What the operator set.
 #[derive(Clone, Debug)]
 pub struct Rules {
     /// What is ours.
     pub local: Local,
+    /// Who may send through us.
+    pub relay: Relay,
     /// Sessions that one peer may hold at a time.
     pub sessions_per_peer_max: u32,
     /// Received fields of a message that is still taken.
@@ -24,10 +28,11 @@ pub struct Rules {
 }
 
 impl Rules {
-    /// The defaults for what is ours: it is delivered here, and nothing else goes anywhere.
+    /// The defaults for what is ours: it is delivered here, nobody relays, and nothing else goes anywhere.
     pub fn new(local: Local) -> Self {
         Self {
             local,
+            relay: Relay::default(),
             sessions_per_peer_max: SESSIONS_PER_PEER_DEFAULT,
             hops_max: HOPS_DEFAULT,
             routes: vec![Rule { matches: Matches::Local, hop: Hop::Local }],
@@ -41,7 +46,12 @@ pub enum Question<'a> {
     /// May this peer talk to us?
     Connect(&'a Peer),
     /// Is this recipient taken?
-    Recipient(&'a ForwardPath),
+    Recipient {
+        /// Who brings the message.
+        peer: &'a Peer,
+        /// Who shall get it.
+        path: &'a ForwardPath,
+    },
     /// Is this message taken?
     Message {
         /// Its Received fields.
@@ -91,7 +101,7 @@ pub enum Admission {
 pub fn admit(rules: &Rules, facts: &Facts, question: Question<'_>) -> Admission {
     match question {
         Question::Connect(peer) => Admission::Verdict(connect(rules, facts, peer)),
-        Question::Recipient(path) => recipient(rules, facts, path),
+        Question::Recipient { peer, path } => recipient(rules, facts, peer, path),
         Question::Message { hops } => Admission::Verdict(message(rules, hops)),
     }
 }
@@ -123,7 +133,7 @@ fn message(rules: &Rules, hops: u32) -> Verdict {
     )
 }
 
-fn recipient(rules: &Rules, facts: &Facts, path: &ForwardPath) -> Admission {
+fn recipient(rules: &Rules, facts: &Facts, peer: &Peer, path: &ForwardPath) -> Admission {
     let own;
     let address = match path {
         ForwardPath::Mailbox(mailbox) => mailbox,
@@ -133,14 +143,7 @@ fn recipient(rules: &Rules, facts: &Facts, path: &ForwardPath) -> Admission {
         }
     };
     if rules.local.rules(address).is_none() {
-        let host = address.host();
-        return Admission::Verdict(Verdict::refuse(
-            "relay",
-            format!("{host} is not a domain of ours, and nobody relays here"),
-            Code::of(550),
-            Enhanced::of(5, 7, 1),
-            format!("{host} is not a domain of ours, and this server relays for nobody"),
-        ));
+        return Admission::Verdict(elsewhere(rules, peer, address));
     }
     match &facts.directory {
         Fact::Missing => Admission::Need(Need::Directory(address.clone())),
@@ -155,6 +158,55 @@ fn recipient(rules: &Rules, facts: &Facts, path: &ForwardPath) -> Admission {
     }
 }
 
+/// The verdict on an address that is not ours: it needs a permission, then a route.
+fn elsewhere(rules: &Rules, peer: &Peer, address: &Mailbox) -> Verdict {
+    let (client, host) = (peer.ip(), address.host());
+    let not_permitted = |why: String, reply: String| {
+        Verdict::refuse("relay", why, Code::of(550), Enhanced::of(5, 7, 1), reply)
+    };
+    let Some(permission) = rules.relay.permission(client, address) else {
+        return not_permitted(
+            format!(
+                "{host} is not a domain of ours, nor in relay_domains, and {client} is not in relay_from"
+            ),
+            format!(
+                "{host} is not a domain of ours, and {client} may not send to others through this server"
+            ),
+        );
+    };
+    if matches!(permission, Permission::Domain(_)) && asks_for_routing(address) {
+        return not_permitted(
+            format!(
+                "{permission}: {address} asks the next host to send it on, and {client} is not in relay_from"
+            ),
+            "an address with %, ! or @ before its last @ may not be sent through this server".into(),
+        );
+    }
+    match route::onward(&rules.routes, &rules.local, address) {
+        Some(rule) => Verdict::accept("relay", format!("{permission}: {}", rule.hop)),
+        None => {
+            let reason = Reason::new("route", format!("{permission}, but no route leads to {host}"));
+            Verdict { decision: Decision::Refuse(no_route(host)), reason }
+        }
+    }
+}
+
+/// The reply where mail may be sent on, and no route leads there.
+pub fn no_route(host: &Host) -> Refusal {
+    let text = format!("no route leads to {host} from this server");
+    Refusal::of(Code::of(550), Enhanced::of(5, 4, 4), text)
+}
+
+/// What an accepted recipient leads to: what the directory said of an address of ours; any other address goes
+/// on as it was given.
+pub fn destinations(facts: Facts, path: &ForwardPath) -> Vec<Destination> {
+    match (facts.directory, path) {
+        (Fact::Known(Expansion::Destinations(all)), _) => all,
+        (_, ForwardPath::Mailbox(address)) => vec![Destination { address: address.clone(), via: None }],
+        (_, ForwardPath::Postmaster) => Vec::new(),
+    }
+}
+
 /// The verdict on an address of ours, from what the directory knows of it.
 pub fn known_recipient(address: &Mailbox, expansion: &Expansion) -> Verdict {
     let refuse =
@@ -164,7 +216,8 @@ pub fn known_recipient(address: &Mailbox, expansion: &Expansion) -> Verdict {
             [only] if only.via.is_none() => {
                 Verdict::accept("directory", format!("{} has a mailbox", only.address))
             }
-            all => Verdict::accept("directory", format!("{address} leads to {} mailboxes", all.len())),
+            [only] => Verdict::accept("directory", format!("{address} leads to {}", only.address)),
+            all => Verdict::accept("directory", format!("{address} leads to {} addresses", all.len())),
         },
         Expansion::NoSuchUser => refuse(
             Code::of(550),
@@ -181,8 +234,8 @@ pub fn known_recipient(address: &Mailbox, expansion: &Expansion) -> Verdict {
         Expansion::Elsewhere(member) => refuse(
             Code::of(550),
             Enhanced::of(5, 2, 4),
-            format!("{address} has the member {member}, and this server does not send onward"),
-            format!("the alias {address} leads to another host, where this server cannot deliver"),
+            format!("{address} has the member {member}, and no route leads there"),
+            format!("the alias {address} leads to another host, where no route leads"),
         ),
         Expansion::Nobody(alias) => refuse(
             Code::of(550),
@@ -194,75 +247,4 @@ pub fn known_recipient(address: &Mailbox, expansion: &Expansion) -> Verdict {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::expand::Destination;
-    use crate::local::{DomainRules, Domains};
-    use postrider_mail::Service;
-
-    fn rules() -> Rules {
-        Rules::new(Local {
-            hostname: "mx.local.example".parse().unwrap(),
-            domains: Domains::These([("local.example".parse().unwrap(), DomainRules::default())].into()),
-            postmaster: None,
-        })
-    }
-
-    fn reply(facts: &Facts, path: &str) -> String {
-        match admit(&rules(), facts, Question::Recipient(&path.parse().unwrap())) {
-            Admission::Verdict(Verdict { decision: Decision::Accept, .. }) => "accept".into(),
-            Admission::Verdict(Verdict { decision: Decision::Refuse(refusal), .. }) => refusal.to_string(),
-            other => format!("{other:?}"),
-        }
-    }
-
-    #[test]
-    fn nobody_relays_unless_it_is_written_down() {
-        assert!(reply(&Facts::default(), "x@elsewhere.example").starts_with("550 5.7.1"));
-        assert!(reply(&Facts::default(), "x@[127.0.0.1]").starts_with("550 5.7.1"));
-        assert!(reply(&Facts::default(), "x@mx.local.example").starts_with("550 5.7.1"));
-    }
-
-    #[test]
-    fn a_missing_fact_is_named_and_an_unavailable_one_is_not_a_refusal_for_ever() {
-        assert!(reply(&Facts::default(), "x@local.example").starts_with("Need(Directory(x@local.example"));
-        assert!(
-            reply(&Facts::default(), "postmaster").starts_with("Need(Directory(postmaster@mx.local.example")
-        );
-        let directory = Fact::Unavailable("disk".into());
-        assert!(reply(&Facts { directory, ..Facts::default() }, "x@local.example").starts_with("451 4.3.0"));
-    }
-
-    #[test]
-    fn what_the_directory_knows_decides() {
-        let with = |expansion| Facts { directory: Fact::Known(expansion), ..Facts::default() };
-        let address: Mailbox = "x@local.example".parse().unwrap();
-        let there = vec![Destination { address: address.clone(), via: None }];
-        assert_eq!(reply(&with(Expansion::Destinations(there)), "x@local.example"), "accept");
-        for (expansion, code) in [
-            (Expansion::NoSuchUser, "550 5.1.1"),
-            (Expansion::TooMany, "550 5.2.4"),
-            (Expansion::Elsewhere(address.clone()), "550 5.2.4"),
-            (Expansion::Nobody(address.clone()), "550 5.2.4"),
-        ] {
-            assert!(reply(&with(expansion), "x@local.example").starts_with(code));
-        }
-    }
-
-    #[test]
-    fn a_message_that_goes_in_circles_is_refused() {
-        let at = |hops| admit(&rules(), &Facts::default(), Question::Message { hops });
-        assert!(matches!(at(50), Admission::Verdict(Verdict { decision: Decision::Accept, .. })));
-        assert!(matches!(at(51), Admission::Verdict(Verdict { decision: Decision::Refuse(_), .. })));
-    }
-
-    #[test]
-    fn a_peer_holds_so_many_sessions_and_no_more() {
-        let peer = Peer::new("192.0.2.1:99".parse().unwrap(), Service::Mta);
-        let at = |sessions_of_peer| {
-            admit(&rules(), &Facts { sessions_of_peer, ..Facts::default() }, Question::Connect(&peer))
-        };
-        assert!(matches!(at(100), Admission::Verdict(Verdict { decision: Decision::Accept, .. })));
-        assert!(matches!(at(101), Admission::Verdict(Verdict { decision: Decision::Disconnect(_), .. })));
-    }
-}
+mod tests;

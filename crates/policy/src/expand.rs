@@ -1,16 +1,20 @@
-//! Who stands behind an address of ours: accounts, through aliases of aliases, each once
-//! (RFC 5321 §3.9.1).
+//! Who stands behind an address of ours: accounts, and addresses elsewhere, through aliases of aliases, each
+//! once (RFC 5321 §3.9.1). The reverse-path is kept: this is an alias, not a list (§3.9.2).
+//!
+//! A domain is local whatever its route: also where its mailboxes are in another process, reached by LMTP,
+//! an address must be known here to be taken.
 
 use crate::limits::{DESTINATIONS_MAX, LOOK_UPS_MAX};
 use crate::local::{self, Local};
 use crate::port::{Directory, Entry, Unavailable};
+use crate::route::{self, Rule};
 use postrider_mail::Mailbox;
 use std::collections::BTreeSet;
 
-/// One mailbox that an address leads to.
+/// One address that an address leads to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Destination {
-    /// The account's primary address, or postmaster's.
+    /// The account's primary address, postmaster's, or an address elsewhere.
     pub address: Mailbox,
     /// The alias that named it, when one did.
     pub via: Option<Mailbox>,
@@ -19,23 +23,29 @@ pub struct Destination {
 /// What an address leads to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Expansion {
-    /// These mailboxes, at least one.
+    /// These addresses, at least one.
     Destinations(Vec<Destination>),
     /// The directory does not know it.
     NoSuchUser,
     /// An alias is larger than the limits allow.
     TooMany,
-    /// The alias has a member that is not local, and this server does not send onward.
+    /// The alias has this member elsewhere, and no route leads there.
     Elsewhere(Mailbox),
     /// The alias leads to nobody: its members are gone, or are each other.
     Nobody(Mailbox),
 }
 
-/// Follows `address`, which must be local. Blocks where the directory does.
+/// Follows `address`, which must be local. Members elsewhere need a route, and no permission to relay: the
+/// alias is the operator's. Blocks where the directory does.
 ///
 /// # Errors
 /// The directory cannot be read now.
-pub fn expand(directory: &dyn Directory, local: &Local, address: &Mailbox) -> Result<Expansion, Unavailable> {
+pub fn expand(
+    directory: &dyn Directory,
+    local: &Local,
+    routes: &[Rule],
+    address: &Mailbox,
+) -> Result<Expansion, Unavailable> {
     if local.is_every() {
         let all = vec![Destination { address: address.clone(), via: None }];
         return Ok(Expansion::Destinations(all));
@@ -46,6 +56,7 @@ pub fn expand(directory: &dyn Directory, local: &Local, address: &Mailbox) -> Re
     let mut walk = Walk {
         directory,
         local,
+        routes,
         seen: BTreeSet::from([address.key()]),
         found: Vec::new(),
         pending: vec![(found, None, address.clone())],
@@ -57,6 +68,7 @@ pub fn expand(directory: &dyn Directory, local: &Local, address: &Mailbox) -> Re
 struct Walk<'a> {
     directory: &'a dyn Directory,
     local: &'a Local,
+    routes: &'a [Rule],
     /// Keys of every address looked at: cycles and repetitions end here.
     seen: BTreeSet<String>,
     found: Vec<Destination>,
@@ -70,7 +82,7 @@ impl Walk<'_> {
             let start = start.get_or_insert_with(|| address.clone()).clone();
             match entry {
                 Entry::Account(primary) => {
-                    let is_new = !self.found.iter().any(|found| found.address.key() == primary.key());
+                    let is_new = !self.found.iter().any(|found| self.same(&found.address, &primary));
                     if is_new {
                         self.found.push(Destination { address: primary, via });
                     }
@@ -96,14 +108,18 @@ impl Walk<'_> {
         Ok(Expansion::Destinations(std::mem::take(&mut self.found)))
     }
 
-    /// Looks at the members of the alias `via`; gives the first that is not local.
+    /// Looks at the members of the alias `via`; gives the first that is elsewhere and has no route.
     fn follow(&mut self, members: &[Mailbox], via: &Mailbox) -> Result<Option<Mailbox>, Unavailable> {
         for member in members.iter().rev() {
-            if self.seen.len() > LOOK_UPS_MAX || !self.seen.insert(member.key()) {
+            if self.seen.len() > LOOK_UPS_MAX || !self.seen.insert(self.key(member)) {
                 continue;
             }
             if self.local.rules(member).is_none() {
-                return Ok(Some(member.clone()));
+                if route::onward(self.routes, self.local, member).is_none() {
+                    return Ok(Some(member.clone()));
+                }
+                self.pending.push((Entry::Account(member.clone()), Some(via.clone()), member.clone()));
+                continue;
             }
             // A member whose account is gone is passed over: the others still get their mail.
             if let Some(entry) = find(self.directory, self.local, member)? {
@@ -111,6 +127,18 @@ impl Walk<'_> {
             }
         }
         Ok(None)
+    }
+
+    /// What decides whether two addresses are one. The case of a local part elsewhere is not ours to ignore.
+    fn key(&self, address: &Mailbox) -> String {
+        match self.local.rules(address) {
+            Some(_) => address.key(),
+            None => format!("{}@{}", address.local(), address.host().key()),
+        }
+    }
+
+    fn same(&self, a: &Mailbox, b: &Mailbox) -> bool {
+        a == b || self.key(a) == self.key(b)
     }
 }
 
@@ -139,7 +167,9 @@ fn find(directory: &dyn Directory, local: &Local, address: &Mailbox) -> Result<O
 mod tests {
     use super::*;
     use crate::local::{DomainRules, Domains};
+    use crate::route::{Hop, Matches, Pattern};
     use std::collections::BTreeMap;
+    use std::sync::Arc;
 
     struct Table(BTreeMap<String, Entry>);
 
@@ -180,7 +210,7 @@ mod tests {
     }
 
     fn names(directory: &Table, address: &str) -> Vec<String> {
-        match expand(directory, &local(None), &mailbox(address)).unwrap() {
+        match expand(directory, &local(None), &[], &mailbox(address)).unwrap() {
             Expansion::Destinations(all) => {
                 all.iter().map(|d| d.address.local().as_str().to_owned()).collect()
             }
@@ -202,7 +232,8 @@ mod tests {
     #[test]
     fn a_destination_names_the_alias_it_came_by() {
         let directory = directory(&["ann"], &[("staff", &["team"]), ("team", &["ann"])]);
-        let Ok(Expansion::Destinations(all)) = expand(&directory, &local(None), &mailbox("staff")) else {
+        let Ok(Expansion::Destinations(all)) = expand(&directory, &local(None), &[], &mailbox("staff"))
+        else {
             panic!()
         };
         assert_eq!(all, [Destination { address: mailbox("ann"), via: Some(mailbox("team")) }]);
@@ -216,9 +247,44 @@ mod tests {
     }
 
     #[test]
-    fn a_member_elsewhere_is_named() {
+    fn a_member_elsewhere_without_a_route_is_named() {
         let directory = directory(&["ann"], &[("a", &["ann", "x@elsewhere.example"])]);
         assert_eq!(names(&directory, "a"), ["Elsewhere"]);
+    }
+
+    #[test]
+    fn members_elsewhere_with_a_route_are_destinations() {
+        let to = |domain: &str| Rule {
+            matches: Matches::These(vec![Pattern::Exactly(domain.parse().unwrap())]),
+            hop: Hop::Mx(Arc::default()),
+        };
+        let routes = [to("x.example"), to("y.example")];
+        let directory = directory(
+            &["ann"],
+            &[
+                ("a", &["X@x.example", "ann", "b", "x@X.example", "X@X.example"]),
+                ("b", &["y@y.example", "x@x.example"]),
+                ("c", &["ann", "z@z.example"]),
+                ("us", &["x@mx.local.example"]),
+            ],
+        );
+        let at = |address: &str| expand(&directory, &local(None), &routes, &mailbox(address)).unwrap();
+        let Expansion::Destinations(all) = at("a") else { panic!() };
+        let told: Vec<String> =
+            all.iter().map(|d| format!("{} via {}", d.address, d.via.as_ref().unwrap().local())).collect();
+        // The case of a local part elsewhere may mean something there.
+        assert_eq!(
+            told,
+            ["ann@local.example via a", "y@y.example via b", "x@X.example via a", "X@X.example via a"]
+        );
+        assert_eq!(at("c"), Expansion::Elsewhere("z@z.example".parse().unwrap()));
+        let everything = [Rule { matches: Matches::Everything, hop: Hop::Mx(Arc::default()) }];
+        let us = expand(&directory, &local(None), &everything, &mailbox("us")).unwrap();
+        assert_eq!(
+            us,
+            Expansion::Elsewhere("x@mx.local.example".parse().unwrap()),
+            "it would come back to us"
+        );
     }
 
     #[test]
@@ -236,6 +302,7 @@ mod tests {
         let at = |address: &str, postmaster| match expand(
             &directory,
             &local(postmaster),
+            &[],
             &address.parse().unwrap(),
         ) {
             Ok(Expansion::Destinations(all)) => all[0].address.to_string(),

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`local`] | which domains are ours, and how their addresses are spelled |
 //! | [`admit`] | whether a client, a sender, a recipient, a message is taken |
+//! | [`relay`] | who may send through this host to elsewhere |
 //! | [`expand`] | who stands behind an address of ours |
 //! | [`route`] | where a recipient's message goes next |
 //! | [`port`] | what policy may be told by others |
@@ -16,6 +17,7 @@ pub mod expand;
 pub mod limits;
 pub mod local;
 pub mod port;
+pub mod relay;
 pub mod route;
 pub mod verdict;
 

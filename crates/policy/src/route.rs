@@ -122,6 +122,19 @@ impl Default for Way {
     }
 }
 
+impl fmt::Display for Matches {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Local => f.write_str("local domains"),
+            Self::Everything => f.write_str("everything"),
+            Self::These(patterns) => patterns.iter().enumerate().try_for_each(|(at, pattern)| {
+                let comma = if at == 0 { "" } else { ", " };
+                write!(f, "{comma}{pattern}")
+            }),
+        }
+    }
+}
+
 /// Which addresses of a host are used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Family {
@@ -217,6 +230,15 @@ pub fn rule<'r>(
 /// The next hop for an address, or `None` where no rule matches.
 pub fn route<'r>(rules: &'r [Rule], local: &Local, address: &Mailbox, released: Released) -> Option<&'r Hop> {
     rule(rules, local, address, released).map(|(_, rule)| &rule.hop)
+}
+
+/// The rule by which mail for an address that is not local leaves this host; `None`: none does, so it is
+/// refused. Our own name, where it is no local domain, is reached by no rule but one that names it: others
+/// would send the mail round to us.
+pub fn onward<'r>(rules: &'r [Rule], local: &Local, address: &Mailbox) -> Option<&'r Rule> {
+    let (_, rule) = rule(rules, local, address, Released::No)?;
+    let is_us = address.host().domain() == Some(&local.hostname);
+    (!is_us || matches!(rule.matches, Matches::These(_))).then_some(rule)
 }
 
 #[cfg(test)]
