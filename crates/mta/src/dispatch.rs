@@ -1,15 +1,20 @@
-//! Takes what is due out of the queue, sends it where it is routed now, and settles what became of it.
+//! Takes what is due out of the queue and sends it where it is routed now: into mailboxes here, or to the
+//! couriers of its destination.
+//!
+//! Routes are decided at every attempt. A recipient whose stored key is not that of its route any more goes back
+//! under the right one, so that a change of the configuration holds for what already waits.
 
-use crate::lending::{Borrowing, Lent};
-use crate::limits::{DISPATCH_PAUSE, DISPATCH_SLEEP_MAX, SETTLE_INTERVAL};
-use crate::local::{self, Delivery};
+use crate::courier::courier;
+use crate::destinations::Job;
+use crate::lending::{Borrowing, Lent, together};
+use crate::limits::{DISPATCH_PAUSE, DISPATCH_SLEEP_MAX, TIDY_INTERVAL};
 use crate::server::{Server, Settings, Stop, told_to_stop};
-use crate::story::Telling;
-use postrider_journal::event::{Attempt as Tried, Ending, Fate as Ended};
-use postrider_journal::{Subject, What};
+use crate::settlement::{give_back, settle, tell_expired};
+use crate::{local, local_attempt};
 use postrider_mail::{Reason, Text, UnixMillis};
-use postrider_policy::route::{Hop, Released, route};
-use postrider_queue::{Attempt, Became, ContentError, Lease, Outcome, Settlement};
+use postrider_policy::route::{Hop, Matches, Pattern, Released, Rule, domain_key, rule};
+use postrider_queue::{Attempt, Fate, Lease, Leased, Outcome, RecipientId, RouteKey, Target};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
@@ -21,54 +26,147 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 /// is on its way to this very loop.
 pub async fn dispatch(
     server: Server,
-    mut borrowing: Borrowing,
+    borrowing: Borrowing,
     mut stop: watch::Receiver<Stop>,
     under_way: mpsc::Sender<()>,
 ) {
-    let room = Arc::clone(&borrowing.room);
-    let mut is_due = true;
-    let mut wait = Duration::ZERO;
+    let Borrowing { room, mut lent } = borrowing;
+    let dispatcher = Dispatcher { server, room, under_way };
+    let mut turn = Turn { is_due: true, wait: Duration::ZERO, needs_place: false };
+    let mut tidy = tokio::time::interval(TIDY_INTERVAL);
     loop {
         tokio::select! {
             biased;
-            () = told_to_stop(&mut stop) => return,
-            lent = borrowing.lent.recv() => match lent {
-                Some(lent) => start(&server, &room, lent, &under_way),
-                None => return,
+            () = told_to_stop(&mut stop) => break,
+            one = lent.recv() => match one {
+                Some(one) => dispatcher.start(one),
+                None => break,
             },
-            Ok(place) = Arc::clone(&room).acquire_owned(), if is_due => {
-                (is_due, wait) = lease(&server, &room, place, &under_way).await;
-            }
-            () = server.queue.changed(), if !is_due => is_due = true,
-            () = tokio::time::sleep(wait), if !is_due => is_due = true,
+            () = std::future::ready(()), if turn.is_due => turn = dispatcher.lease().await,
+            () = dispatcher.server.queue.changed() => turn.is_due = true,
+            () = dispatcher.server.destinations.room_made() => turn.is_due = true,
+            _ = dispatcher.room.acquire(), if turn.needs_place => turn.is_due = true,
+            _ = tidy.tick() => dispatcher.tidy(),
+            () = tokio::time::sleep(turn.wait) => turn.is_due = true,
         }
     }
+    dispatcher.close().await;
 }
 
-/// Takes what is due, as much as there is room for; says whether there may be more, and how long to sleep
-/// if not.
-async fn lease(
-    server: &Server,
-    room: &Arc<Semaphore>,
-    place: OwnedSemaphorePermit,
-    under_way: &mpsc::Sender<()>,
-) -> (bool, Duration) {
-    let free = u32::try_from(1 + room.available_permits()).unwrap_or(u32::MAX);
-    let now = server.world.now();
-    let lease = Lease { now, limit: free as usize, room_per_key: free, room: Vec::new() };
-    let leased = match server.queue.lease(lease).await {
-        Ok(leased) => leased,
-        Err(error) => {
-            tracing::error!(%error, "the queue cannot be asked for what is due");
-            return (false, DISPATCH_PAUSE);
+/// What the loop waits for.
+struct Turn {
+    /// A lease may bring something.
+    is_due: bool,
+    /// How long to sleep if not.
+    wait: Duration,
+    /// Local mail may wait for a place.
+    needs_place: bool,
+}
+
+struct Dispatcher {
+    server: Server,
+    /// Places for local deliveries.
+    room: Arc<Semaphore>,
+    under_way: mpsc::Sender<()>,
+}
+
+impl Dispatcher {
+    /// Takes what is due, as much as there is room for.
+    async fn lease(&self) -> Turn {
+        let (all, per_key, mut named) = self.server.destinations.room();
+        let places = self.room.available_permits();
+        named.push((RouteKey::local(), u32::try_from(places).unwrap_or(u32::MAX)));
+        let now = self.server.world.now();
+        let lease = Lease { now, limit: all + places, room_per_key: per_key, room: named.clone() };
+        let leased = match self.server.queue.lease(lease).await {
+            Ok(leased) => leased,
+            Err(error) => {
+                tracing::error!(%error, "the queue cannot be asked for what is due");
+                return Turn { is_due: false, wait: DISPATCH_PAUSE, needs_place: false };
+            }
+        };
+        let Leased { attempts, expired, next_due } = leased;
+        let is_due = !attempts.is_empty();
+        tell_expired(&self.server, &expired);
+        let mut got: BTreeMap<RouteKey, usize> = BTreeMap::new();
+        for attempts in together(attempts) {
+            if let Some(first) = attempts.first() {
+                *got.entry(first.key.clone()).or_default() += 1;
+            }
+            self.start(Lent { attempts, place: None });
         }
-    };
-    let found = !leased.attempts.is_empty();
-    let mut place = Some(place);
-    for attempt in leased.attempts {
-        start(server, room, Lent { attempt, place: place.take() }, under_way);
+        for (key, messages) in got {
+            let room = named.iter().find(|(named, _)| *named == key).map_or(per_key, |(_, room)| *room);
+            self.server.destinations.leased(&key, messages, room);
+        }
+        Turn { is_due, wait: sleep(now, next_due), needs_place: places == 0 }
     }
-    (found, sleep(now, leased.next_due))
+
+    /// Starts attempts of one message under one key: each recipient goes where it is routed now.
+    fn start(&self, lent: Lent) {
+        let settings = self.server.settings();
+        let Lent { attempts, mut place } = lent;
+        let mut leaving: Vec<Job> = Vec::new();
+        for attempt in attempts {
+            let attempt = Arc::new(attempt);
+            let Sorted { jobs, elsewhere, nowhere } = sort(&settings, &attempt);
+            for job in jobs {
+                match &job.hop {
+                    Hop::Local => self.local(job, place.take()),
+                    Hop::Discard => self.spawn(discard(self.server.clone(), job)),
+                    Hop::Hold => self.spawn(hold(self.server.clone(), Arc::clone(&settings), job)),
+                    Hop::Mx(_) | Hop::Smarthost(..) | Hop::Lmtp(..) => leaving.push(job),
+                }
+            }
+            if !elsewhere.is_empty() {
+                self.spawn(move_on(self.server.clone(), Arc::clone(&attempt), elsewhere));
+            }
+            if !nowhere.is_empty() {
+                self.spawn(no_route(self.server.clone(), attempt, nowhere));
+            }
+        }
+        let now = self.server.world.instant();
+        if let Some(seat) = self.server.destinations.put(leaving, now) {
+            self.spawn(courier(self.server.clone(), seat));
+        }
+    }
+
+    /// A local attempt waits for a place itself, where it has none.
+    fn local(&self, job: Job, place: Option<OwnedSemaphorePermit>) {
+        let (server, room) = (self.server.clone(), Arc::clone(&self.room));
+        self.spawn(async move {
+            let place = match place {
+                Some(place) => Ok(place),
+                None => room.acquire_owned().await,
+            };
+            // The semaphore is never closed.
+            if let Ok(place) = place {
+                local_attempt::deliver(&server, job.attempt, job.targets, place).await;
+            }
+        });
+    }
+
+    fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+        let under_way = self.under_way.clone();
+        tokio::spawn(async move {
+            work.await;
+            drop(under_way);
+        });
+    }
+
+    fn tidy(&self) {
+        let now = self.server.world.instant();
+        self.server.destinations.end_idle(self.server.settings().outbound.idle_timeout, now);
+        self.server.destinations.tidy(now);
+    }
+
+    /// What waits in memory goes back to the queue, idle connections end.
+    async fn close(self) {
+        self.server.destinations.end_idle(Duration::ZERO, self.server.world.instant());
+        for job in self.server.destinations.take_all() {
+            give_back(&self.server, job.attempt.id, job.attempt.message.id).await;
+        }
+    }
 }
 
 fn sleep(now: UnixMillis, next_due: Option<UnixMillis>) -> Duration {
@@ -76,151 +174,103 @@ fn sleep(now: UnixMillis, next_due: Option<UnixMillis>) -> Duration {
     wait.clamp(Duration::from_millis(1), DISPATCH_SLEEP_MAX)
 }
 
-/// Starts one attempt; it waits for a place itself, where it has none.
-fn start(server: &Server, room: &Arc<Semaphore>, lent: Lent, under_way: &mpsc::Sender<()>) {
-    let (server, room, under_way) = (server.clone(), Arc::clone(room), under_way.clone());
-    tokio::spawn(async move {
-        let place = match lent.place {
-            Some(place) => Ok(place),
-            None => room.acquire_owned().await,
+/// An attempt's recipients, by where they go now.
+#[derive(Default)]
+struct Sorted {
+    /// Those that go on under this key, by hop.
+    jobs: Vec<Job>,
+    /// Those whose key is another one now.
+    elsewhere: Vec<(RecipientId, RouteKey)>,
+    /// Those that no rule matches.
+    nowhere: Vec<Target>,
+}
+
+fn sort(settings: &Settings, attempt: &Arc<Attempt>) -> Sorted {
+    let mut sorted = Sorted::default();
+    for target in &attempt.recipients {
+        let Some(hop) = hop(settings, attempt, target) else {
+            sorted.nowhere.push(target.clone());
+            continue;
         };
-        // The semaphore is never closed.
-        if let Ok(place) = place {
-            carry_out(&server, lent.attempt, place).await;
+        match RouteKey::new(&hop.key(&target.address)) {
+            Ok(key) if key != attempt.key => sorted.elsewhere.push((target.id, key)),
+            _ => match sorted.jobs.iter_mut().find(|job| job.hop == *hop) {
+                Some(job) => job.targets.push(target.clone()),
+                None => sorted.jobs.push(Job {
+                    attempt: Arc::clone(attempt),
+                    hop: hop.clone(),
+                    targets: vec![target.clone()],
+                }),
+            },
         }
-        drop(under_way);
+    }
+    sorted
+}
+
+fn hop<'s>(settings: &'s Settings, attempt: &Attempt, target: &Target) -> Option<&'s Hop> {
+    let released = if attempt.message.released { Released::Yes } else { Released::No };
+    let rules = &settings.rules;
+    rule(&rules.routes, &rules.local, &target.address, released).map(|(_, rule)| &rule.hop)
+}
+
+/// The key that a recipient's mail waits under.
+pub(crate) fn route_key(settings: &Settings, address: &postrider_mail::Mailbox) -> RouteKey {
+    let rules = &settings.rules;
+    let found = rule(&rules.routes, &rules.local, address, Released::No);
+    let key = found.map_or_else(|| domain_key(address), |(_, rule)| rule.hop.key(address));
+    RouteKey::new(&key).unwrap_or_else(|_| RouteKey::local())
+}
+
+async fn move_on(server: Server, attempt: Arc<Attempt>, elsewhere: Vec<(RecipientId, RouteKey)>) {
+    let id = attempt.message.id;
+    let moved =
+        server.recorded(|| server.queue.reroute(attempt.id, elsewhere.clone(), server.world.now())).await;
+    if let Err(error) = moved {
+        tracing::error!(%id, %error, "mail could not be moved to its new route; it is due after a restart");
+    }
+}
+
+async fn no_route(server: Server, attempt: Arc<Attempt>, nowhere: Vec<Target>) {
+    let mut story = local_attempt::begin(&server, &attempt, &nowhere, Text::literal("no route"));
+    let fates = nowhere.iter().map(|target| {
+        let why = format!("no route leads to {} now", target.address.host());
+        (target, local::fate(Outcome::Deferred, 451, (4, 4, 4), why))
     });
+    settle(&server, &mut story, attempt.id, attempt.message.id, fates.collect()).await;
 }
 
-/// One attempt, from its routes to its settlement.
-async fn carry_out(server: &Server, attempt: Attempt, place: OwnedSemaphorePermit) {
-    let settings = server.settings();
-    let id = attempt.message.id;
-    let mut story = server.stories.begin(Subject::Attempt(attempt.id), None);
-    story.add(What::Attempt(Box::new(Tried { id, host: Text::literal("local"), address: None })));
-    if let Some(message_id) = &attempt.message.message_id {
-        story.found_by(message_id);
+async fn discard(server: Server, job: Job) {
+    let mut story = local_attempt::begin(&server, &job.attempt, &job.targets, Text::literal("discard"));
+    let fate: Fate = local::fate(Outcome::Discarded, 250, (2, 0, 0), "dropped: a route says so");
+    let fates = job.targets.iter().map(|target| (target, fate.clone()));
+    settle(&server, &mut story, job.attempt.id, job.attempt.message.id, fates.collect()).await;
+}
+
+async fn hold(server: Server, settings: Arc<Settings>, job: Job) {
+    let id = job.attempt.message.id;
+    let rules = &settings.rules;
+    let address = job.targets.first().map(|target| &target.address);
+    let by = address.and_then(|address| rule(&rules.routes, &rules.local, address, Released::No));
+    let why = format!("the route of {} holds it", by.map_or("it".into(), |(_, rule)| named(rule)));
+    let why = Reason::new("route", why);
+    let mut story = local_attempt::begin(&server, &job.attempt, &job.targets, Text::literal("hold"));
+    tracing::info!(%id, %why, "held");
+    story.note(format!("held ({why}); `postrider queue release` lets it go on"));
+    let held =
+        server.recorded(|| server.queue.hold_attempt(job.attempt.id, why.clone(), server.world.now())).await;
+    if let Err(error) = held {
+        tracing::error!(%id, %error, "the message could not be held; it is looked at again after a restart");
     }
-    let attempt = Arc::new(attempt);
-    let work = {
-        let (server, settings, attempt) = (server.clone(), Arc::clone(&settings), Arc::clone(&attempt));
-        server.world.clone().blocking(move || deliver_routed(&server, &settings, &attempt))
-    };
-    let Ok(deliveries) = work.await else {
-        // The delivery panicked: a defect, which must neither lose the message nor be repeated for ever.
-        let why = "the delivery ended without a result; this is a defect of the server";
-        return set_aside(server, &mut story, &attempt, why).await;
-    };
-    drop(place);
-    for delivery in &deliveries {
-        if let Some(file) = &delivery.file {
-            story.add(What::Delivered {
-                recipient: Box::new(delivery.address.clone()),
-                file: Text::from(file.to_string_lossy().as_ref()),
-            });
+}
+
+/// What a rule is for, in words.
+fn named(rule: &Rule) -> String {
+    match &rule.matches {
+        Matches::Local => "local domains".into(),
+        Matches::Everything => "everything".into(),
+        Matches::These(patterns) => {
+            let patterns: Vec<String> = patterns.iter().take(3).map(Pattern::to_string).collect();
+            patterns.join(", ")
         }
-    }
-    if let Some(error) = deliveries.iter().find_map(damage) {
-        return set_aside(server, &mut story, &attempt, &error.to_string()).await;
-    }
-    settle_slot(server).await;
-    let fates: Vec<_> =
-        deliveries.iter().map(|delivery| (delivery.recipient, delivery.fate.clone())).collect();
-    let settled =
-        server.recorded(|| server.queue.settle(attempt.id, fates.clone(), server.world.now())).await;
-    match settled {
-        Ok(settled) => {
-            for (delivery, settlement) in deliveries.iter().zip(&settled.recipients) {
-                tell(&mut story, &attempt, delivery, settlement);
-            }
-        }
-        Err(error) => {
-            tracing::error!(%id, attempt = %attempt.id, %error, "not settled; the deliveries are looked at again after a restart");
-            story.note(format!("what became of it could not be recorded: {error}"));
-        }
-    }
-}
-
-/// Waits for the next moment at which deliveries are settled. All that ended meanwhile settle together, in
-/// one commit and one sync; what a crash repeats meanwhile is recognised by its name in the mailbox.
-async fn settle_slot(server: &Server) {
-    let since = server.world.instant().saturating_duration_since(server.started);
-    let slot = SETTLE_INTERVAL.as_micros();
-    let wait = slot - since.as_micros() % slot;
-    tokio::time::sleep(Duration::from_micros(u64::try_from(wait).unwrap_or(0))).await;
-}
-
-/// Delivers those recipients that are routed here now; the others wait.
-fn deliver_routed(server: &Server, settings: &Settings, attempt: &Attempt) -> Vec<Delivery> {
-    let (here, nowhere): (Vec<_>, Vec<_>) = attempt.recipients.iter().cloned().partition(|target| {
-        route(&settings.rules.routes, &settings.rules.local, &target.address, Released::No)
-            == Some(&Hop::Local)
-    });
-    let mut deliveries = local::deliver(server, settings, &Attempt { recipients: here, ..attempt.clone() });
-    deliveries.extend(nowhere.into_iter().map(|target| Delivery {
-        recipient: target.id,
-        fate: local::fate(
-            Outcome::Deferred,
-            451,
-            (4, 4, 4),
-            format!("no route leads to {} now", target.address.host()),
-        ),
-        address: target.address,
-        file: None,
-        content: None,
-    }));
-    deliveries
-}
-
-/// Content that is not what was accepted.
-fn damage(delivery: &Delivery) -> Option<&ContentError> {
-    delivery.content.as_ref().filter(|error| matches!(error, ContentError::Missing | ContentError::Damaged))
-}
-
-/// What cannot be delivered as it is, is kept for the operator, neither tried for ever nor bounced.
-async fn set_aside(server: &Server, story: &mut Telling, attempt: &Attempt, why: &str) {
-    let id = attempt.message.id;
-    tracing::error!(%id, why, "held");
-    story.note(format!("held: {why}"));
-    let held = server.recorded(|| server.queue.set_aside(attempt.id, Text::from(why), server.world.now()));
-    if let Err(error) = held.await {
-        tracing::error!(%id, %error, "the message could not be held; it is tried again after a restart");
-        story.note(format!("it could not be held: {error}"));
-    }
-}
-
-fn tell(story: &mut Telling, attempt: &Attempt, delivery: &Delivery, settlement: &Settlement) {
-    let id = attempt.message.id;
-    let next_attempt = match settlement.became {
-        Became::Waiting { next_attempt } => Some(next_attempt),
-        Became::Final(_) | Became::Gone => None,
-    };
-    let ending = match delivery.fate.outcome {
-        Outcome::Delivered => Ending::Delivered,
-        Outcome::Relayed => Ending::Relayed,
-        Outcome::Expanded => Ending::Expanded,
-        Outcome::Deferred if next_attempt.is_some() => Ending::Deferred,
-        Outcome::Deferred | Outcome::Failed => Ending::Failed,
-    };
-    let (recipient, reply) = (&delivery.address, &delivery.fate.reply);
-    match ending {
-        Ending::Deferred => {
-            let next = next_attempt.map(|at| at.to_string()).unwrap_or_default();
-            tracing::warn!(%id, %recipient, %reply, next, "deferred");
-        }
-        Ending::Failed => tracing::warn!(%id, %recipient, %reply, "failed"),
-        _ => tracing::info!(%id, %recipient, "delivered"),
-    }
-    story.add(What::Fate(Box::new(Ended {
-        id,
-        recipient: recipient.clone(),
-        ending,
-        reply: reply.clone(),
-        next_attempt,
-    })));
-    if settlement.forbidden.is_some() {
-        let reason =
-            Reason::new("null reverse-path", "no notice is ever sent about a notice (RFC 5321 §4.5.5)");
-        story.add(What::Unreported { id, recipient: Box::new(recipient.clone()), reason: Box::new(reason) });
     }
 }

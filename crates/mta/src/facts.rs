@@ -5,7 +5,7 @@ use crate::server::{Server, Settings};
 use postrider_mail::Mailbox;
 use postrider_policy::admit::Fact;
 use postrider_policy::expand::{Expansion, expand};
-use postrider_policy::port::Unavailable;
+use postrider_policy::port::Directory;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -21,10 +21,10 @@ pub(crate) fn directory(server: &Server, settings: &Arc<Settings>, address: Mail
     let directory = Arc::clone(&server.directory);
     if settings.rules.local.is_every() {
         // Needs no look-up, so nothing can block.
-        return Fetched::Now(fact(expand(&*directory, &settings.rules.local, &address)));
+        return Fetched::Now(look_up(&*directory, settings, &address));
     }
     let settings = Arc::clone(settings);
-    let answer = server.world.blocking(move || fact(expand(&*directory, &settings.rules.local, &address)));
+    let answer = server.world.blocking(move || look_up(&*directory, &settings, &address));
     Fetched::Later(Box::pin(async move {
         match tokio::time::timeout(FACT_TIMEOUT, answer).await {
             Ok(Ok(fact)) => fact,
@@ -34,8 +34,9 @@ pub(crate) fn directory(server: &Server, settings: &Arc<Settings>, address: Mail
     }))
 }
 
-fn fact(answer: Result<Expansion, Unavailable>) -> Fact<Expansion> {
-    match answer {
+fn look_up(directory: &dyn Directory, settings: &Settings, address: &Mailbox) -> Fact<Expansion> {
+    let rules = &settings.rules;
+    match expand(directory, &rules.local, &rules.routes, address) {
         Ok(expansion) => Fact::Known(expansion),
         Err(unavailable) => Fact::Unavailable(unavailable.to_string()),
     }

@@ -1,14 +1,18 @@
 //! The one way in for every message: content is poured once, the header section is looked at as it passes,
 //! and the commit that takes responsibility happens here.
 
+use crate::dispatch::route_key;
 use crate::limits::{HEADER_OCTETS_FREE, HEADER_OCTETS_MAX};
 use crate::local::is_full;
 use crate::server::Server;
+use crate::settlement::give_back;
 use postrider_mail::trace::Received;
 use postrider_mail::{
-    Code, Domain, Enhanced, Envelope, Greeting, Peer, QueueId, Refusal, SessionId, Text, UnixMillis, header,
+    Code, Domain, Enhanced, Envelope, Greeting, Mailbox, Peer, QueueId, Refusal, SessionId, Text, UnixMillis,
+    header,
 };
-use postrider_queue::{Draft, NewMessage, Receipt, Reception, Rendition, RouteKey, Sealed, Share, Unable};
+use postrider_queue::{Draft, NewMessage, Receipt, Reception, Rendition, Sealed, Share, Unable};
+use std::collections::BTreeSet;
 use std::io;
 
 /// A message on its way in.
@@ -156,8 +160,7 @@ pub struct NotFiled {
 pub async fn file(server: &Server, intake: Intake, submission: Submission) -> Result<Receipt, NotFiled> {
     let facts = intake.header();
     let sealed = seal(server, intake.draft).await?;
-    let Submission { envelope, peer, greeting, session, hostname, received_at, delay_notices: _ } =
-        submission;
+    let Submission { envelope, peer, greeting, session, hostname, received_at, delay_notices } = submission;
     let sole_recipient = match envelope.recipients.as_slice() {
         [only] => Some(&only.given),
         _ => None,
@@ -171,8 +174,15 @@ pub async fn file(server: &Server, intake: Intake, submission: Submission) -> Re
         at: received_at,
     };
     let rendition = Rendition::new(received.to_string().into_bytes(), []).map_err(|error| unfit(&error))?;
-    let mut message = NewMessage::new(sealed, envelope, received_at, |_| RouteKey::local())
-        .map_err(|error| unfit(&error))?;
+    let settings = server.settings();
+    let mut keys = BTreeSet::new();
+    let route = |address: &Mailbox| {
+        let key = route_key(&settings, address);
+        keys.insert(key.clone());
+        key
+    };
+    let mut message = NewMessage::new(sealed, envelope, received_at, route).map_err(|error| unfit(&error))?;
+    message.set_delay_notices(delay_notices);
     message.rendition = rendition;
     message.reception = Reception {
         peer: Some(peer),
@@ -183,14 +193,11 @@ pub async fn file(server: &Server, intake: Intake, submission: Submission) -> Re
     };
     message.hop_count = facts.hops;
     message.message_id = facts.message_id;
-    let (place, lend) = server.lending.reserve();
+    let (place, lend) = server.lending.reserve(keys.into_iter().collect());
     message.lend = lend;
     let accepted = server.queue.accept(message).await.map_err(|error| unable(&error))?;
     for attempt in server.lending.hand_over(accepted.attempts, place) {
-        let given = server.recorded(|| server.queue.give_back(attempt.id, server.world.now())).await;
-        if let Err(error) = given {
-            tracing::error!(id = %attempt.message.id, %error, "an attempt was not given back; it is due after a restart");
-        }
+        give_back(server, attempt.id, attempt.message.id).await;
     }
     Ok(accepted.receipt)
 }

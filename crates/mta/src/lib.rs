@@ -4,21 +4,38 @@
 //! world's, and decides nothing. [`policy`](postrider_policy) decides, the [engine](postrider_smtp)
 //! understands octets, the [queue](postrider_queue) remembers.
 
+pub mod bounce;
+mod connection;
+mod courier;
+pub mod destinations;
 pub mod dispatch;
 mod facts;
+pub mod hosts;
 pub mod intake;
 pub mod lending;
 pub mod limits;
 pub mod listen;
 pub mod local;
+mod local_attempt;
 mod lookup;
+mod loops;
 mod maildir;
 pub mod net;
 pub mod operator;
 mod reception;
+mod remote;
+pub mod resolver;
 pub mod server;
+mod settlement;
+mod site;
 pub mod story;
 pub mod world;
+
+#[cfg(test)]
+#[path = "../tests/common/peer.rs"]
+mod peer;
+#[cfg(test)]
+mod trial;
 
 pub use server::{Notices, Outbound, Returned, Server, Settings};
 pub use story::{Observer, Stories};

@@ -99,3 +99,103 @@ pub const ADDRESSES_PER_HOST_MAX: usize = 20;
 
 /// How long one look-up in DNS may take.
 pub const DNS_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Connections to a site that nothing is known of.
+pub const WINDOW_FIRST: u32 = 3;
+
+/// How long a limit that a host has shown, by turning connections away, is believed.
+pub const CEILING_TIME: Duration = Duration::from_secs(10 * 60);
+
+/// Failures in a row after which a site is left alone.
+pub const FAILURES_UNTIL_REST: u32 = 2;
+
+/// How long a site that cannot be reached is left alone at first, when nothing else is configured.
+pub const REST_DEFAULT: Duration = Duration::from_secs(30);
+
+/// How long a site is left alone at most.
+pub const REST_LONGEST: Duration = Duration::from_secs(10 * 60);
+
+/// Attempts under one key that wait in memory; siblings of one message count as one when they are leased.
+pub const ATTEMPTS_PER_KEY: usize = 40;
+
+/// Attempts under all keys that wait in memory.
+pub const ATTEMPTS_WAITING_MAX: usize = 4000;
+
+/// How long the sites of a key are believed to be its best without a new look-up, for the reuse of connections.
+pub const BEST_SITES_TIME: Duration = Duration::from_secs(60);
+
+/// Sites that are remembered; more only while they are in use.
+pub const SITES_MAX: usize = 10_000;
+
+/// How long a site is remembered that nobody asks for.
+pub const SITE_FORGOTTEN_AFTER: Duration = Duration::from_secs(30 * 60);
+
+/// Name servers that are asked: as many as the system's own resolver takes (resolv.conf(5)) and some.
+pub const NAME_SERVERS_MAX: usize = 8;
+
+/// How long one name server may take for one question, when nothing else is configured (resolv.conf(5)).
+pub const DNS_QUESTION_TIMEOUT_DEFAULT: Duration = Duration::from_secs(5);
+
+/// How often each name server is asked one question, when nothing else is configured (resolv.conf(5)).
+pub const DNS_ROUNDS_DEFAULT: u32 = 2;
+
+/// Questions to name servers at a time, all together: each has a socket of its own.
+pub const DNS_QUESTIONS_MAX: usize = 256;
+
+/// Answers that are remembered, a third of them for each type of question. They take a few MiB as DNS is;
+/// if every MX answer held [`MX_RECORDS_MAX`] names of the longest kind, 150 MiB.
+pub const DNS_ANSWERS_CACHED_MAX: usize = 8192;
+
+/// The shortest time an answer is remembered, whatever its TTL: one attempt asks once.
+pub const DNS_TTL_MIN: Duration = Duration::from_secs(5);
+
+/// The longest time records are remembered, so that what an operator changed in DNS arrives.
+pub const DNS_TTL_MAX: Duration = Duration::from_secs(60 * 60);
+
+/// The longest time it is remembered that there are none: a missing record is soon added.
+pub const DNS_NEGATIVE_TTL_MAX: Duration = Duration::from_secs(5 * 60);
+
+/// How often the system's list of name servers is looked at again.
+pub const RESOLV_CONF_INTERVAL: Duration = Duration::from_secs(30);
+
+/// Octets of the system's list of name servers.
+pub const RESOLV_CONF_OCTETS_MAX: u64 = 64 * 1024;
+
+/// Aliases (CNAME) that are followed from one name.
+pub const ALIASES_MAX: usize = 16;
+
+/// Hosts of one domain whose addresses are looked up in one attempt, best first.
+pub const HOSTS_LOOKED_UP_MAX: usize = 15;
+
+/// Hosts and addresses that were passed over of which one attempt tells.
+pub const PASSED_OVER_MAX: usize = 20;
+
+/// How often idle connections are looked at.
+pub const TIDY_INTERVAL: Duration = Duration::from_secs(1);
+
+/// How often an attempt waits for its turn again at a host that turned its connection away while others go on.
+pub const TURNS_PER_HOST_MAX: u32 = 3;
+
+/// Octets of content that are gathered before a write to another host, and read from a file at a time.
+pub const CONTENT_PIECE_OCTETS: usize = 64 * 1024;
+
+/// Octets read at a time from a host we deliver to: its replies are short.
+pub const REPLY_READ_OCTETS: usize = 4 * 1024;
+
+/// How long QUIT may take with a host we deliver to: the work is done.
+pub const QUIT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long a host that takes no more octets is listened to, for the words that say why.
+pub const LAST_WORDS_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How long after a debt arises its notice is written: what fails together is told together.
+pub const NOTICE_LINGER: Duration = Duration::from_millis(100);
+
+/// How often debts are looked for that nobody announced, or that could not be paid.
+pub const NOTICE_LOOK_AGAIN: Duration = Duration::from_secs(30);
+
+/// Messages whose notices are written at a time, sharing commits.
+pub const NOTICES_AT_ONCE_MAX: usize = 8;
+
+/// Octets of a message that a notice brings back whole, where it brings back messages.
+pub const RETURNED_OCTETS_MAX: u64 = 50 * 1024;

@@ -1,11 +1,12 @@
 //! Final delivery: lays a message in the mailboxes of its recipients (RFC 5321 §4.4, §6.2).
 
+use crate::loops;
 use crate::maildir::{Known, Maildir, NotDelivered};
 use crate::server::{Server, Settings};
 use postrider_mail::{Code, Enhanced, Mailbox, Reply, Text, trace};
 use postrider_policy::local as ours;
 use postrider_policy::port::Entry;
-use postrider_queue::{Attempt, ContentError, Fate, Message, Outcome, RecipientId, Target};
+use postrider_queue::{ContentError, Fate, Message, Outcome, Target};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -26,29 +27,39 @@ impl Mailboxes {
 
 /// What became of one recipient, and the file when there is one.
 pub(crate) struct Delivery {
-    pub(crate) recipient: RecipientId,
-    pub(crate) address: Mailbox,
     pub(crate) fate: Fate,
     pub(crate) file: Option<PathBuf>,
     /// Whether the queue's content is the trouble.
     pub(crate) content: Option<ContentError>,
 }
 
-/// Delivers to every recipient of the attempt that is routed here. Blocks.
-pub(crate) fn deliver(server: &Server, settings: &Settings, attempt: &Attempt) -> Vec<Delivery> {
-    attempt.recipients.iter().map(|target| deliver_one(server, settings, &attempt.message, target)).collect()
+/// Delivers to each of these recipients. Blocks.
+pub(crate) fn deliver(
+    server: &Server,
+    settings: &Settings,
+    message: &Message,
+    targets: &[Target],
+) -> Vec<Delivery> {
+    targets.iter().map(|target| deliver_one(server, settings, message, target)).collect()
 }
 
 fn deliver_one(server: &Server, settings: &Settings, message: &Message, target: &Target) -> Delivery {
     let mut delivery = Delivery {
-        recipient: target.id,
-        address: target.address.clone(),
         fate: fate(Outcome::Delivered, 250, (2, 1, 5), "in the mailbox"),
         file: None,
         content: None,
     };
     let outcome = match mailbox(server, settings, &target.address) {
-        Ok(mailbox) => lay_down(server, settings, message, target, &mailbox),
+        Ok(mailbox) => match went_in_a_circle(settings, message, &mailbox) {
+            Ok(false) => lay_down(server, settings, message, target, &mailbox),
+            Ok(true) => {
+                let text =
+                    format!("this message was delivered to {mailbox} before: it goes round in circles");
+                delivery.fate = fate(Outcome::Failed, 554, (5, 4, 6), text);
+                return delivery;
+            }
+            Err(error) => Err(NotDelivered::Content(error)),
+        },
         Err(fate) => {
             delivery.fate = fate;
             return delivery;
@@ -98,6 +109,14 @@ fn mailbox(server: &Server, settings: &Settings, address: &Mailbox) -> Result<Ma
         }
         Err(unavailable) => Err(fate(Outcome::Deferred, 451, (4, 3, 0), unavailable.to_string())),
     }
+}
+
+/// Whether the message has been in this very mailbox. One that passed no host before us cannot have been.
+fn went_in_a_circle(settings: &Settings, message: &Message, mailbox: &Mailbox) -> Result<bool, ContentError> {
+    if message.hop_count == 0 || settings.rules.local.is_every() {
+        return Ok(false);
+    }
+    Ok(loops::is_delivered_to(&loops::header_section(message)?, mailbox))
 }
 
 fn lay_down(

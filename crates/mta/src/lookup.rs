@@ -75,7 +75,8 @@ fn look_up(
         server.world.blocking(move || {
             let mut unknown = None;
             for address in candidates {
-                match expansion(&*directory, &settings.rules.local, &address) {
+                let rules = &settings.rules;
+                match expansion(&*directory, &rules.local, &rules.routes, &address) {
                     Ok(Expansion::NoSuchUser) => unknown = Some(word(&address, &Expansion::NoSuchUser)),
                     Ok(known) => return Some(word(&address, &known)),
                     Err(_) => return None,

@@ -1,5 +1,6 @@
 //! What the agents share: the world, the queue, the journal, the directory, the settings in force.
 
+use crate::destinations::Destinations;
 use crate::lending::Lending;
 use crate::limits::{self, DISPATCH_PAUSE, RECORD_TRIES_MAX};
 use crate::local::Mailboxes;
@@ -10,10 +11,11 @@ use postrider_policy::admit::Rules;
 use postrider_policy::port::Directory;
 use postrider_queue::{Queue, Unable};
 use std::future::Future;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot::error::RecvError;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 
 /// What the operator may change while the server runs.
 #[derive(Clone, Debug)]
@@ -47,6 +49,8 @@ pub struct Outbound {
     pub idle_timeout: Duration,
     /// Messages that one connection carries.
     pub messages_per_connection: u32,
+    /// How long a host that cannot be reached is left alone at first; each time twice as long.
+    pub rest: Duration,
 }
 
 impl Default for Outbound {
@@ -57,6 +61,7 @@ impl Default for Outbound {
             reply_timeout: limits::REPLY_TIMEOUT_DEFAULT,
             idle_timeout: limits::IDLE_TIMEOUT_DEFAULT,
             messages_per_connection: limits::MESSAGES_PER_CONNECTION_DEFAULT,
+            rest: limits::REST_DEFAULT,
         }
     }
 }
@@ -102,6 +107,12 @@ pub struct Server {
     pub stop: watch::Receiver<Stop>,
     /// Places for drafts that are being written.
     pub drafts: Arc<Semaphore>,
+    /// Woken when a sender is owed a notice.
+    pub owing: Arc<Notify>,
+    /// What leaves this host: attempts that wait for connections, and the connections.
+    pub destinations: Arc<Destinations>,
+    /// Where we listen: a host found there is ourselves.
+    pub listeners: Arc<[SocketAddr]>,
     /// How accepted messages reach the dispatcher without waiting for a lease.
     pub lending: Lending,
 }

@@ -10,6 +10,7 @@ use postrider_policy as policy;
 use postrider_smtp::{Dialogue, Line};
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Hears every event as it happens.
 pub trait Observer: Send + Sync {
@@ -23,12 +24,32 @@ pub struct Stories {
     journal: Journal,
     clock: WallClock,
     observer: Option<Arc<dyn Observer>>,
+    tally: Arc<Tally>,
+}
+
+/// What no story may leave uncounted.
+#[derive(Debug, Default)]
+struct Tally {
+    notices: AtomicU64,
+    unreported: AtomicU64,
 }
 
 impl Stories {
     /// Stories are told to the journal, and their events to the observer.
     pub fn new(journal: Journal, clock: WallClock, observer: Option<Arc<dyn Observer>>) -> Self {
-        Self { journal, clock, observer }
+        Self { journal, clock, observer, tally: Arc::default() }
+    }
+
+    /// How many notices were stored since the start, and how many recipients ended without a delivery or a
+    /// notice.
+    pub fn notices(&self) -> (u64, u64) {
+        (self.tally.notices.load(Ordering::Relaxed), self.tally.unreported.load(Ordering::Relaxed))
+    }
+
+    /// Waits until what was told so far can be looked up. Blocks.
+    pub(crate) fn flush(&self) {
+        // A writer that has ended says so itself; whoever looks up finds less.
+        let _ = self.journal.flush();
     }
 
     /// A story that begins now.
@@ -59,6 +80,11 @@ impl Telling {
             let since = now.since(self.started_at).as_millis();
             observer.event(self.subject, u64::try_from(since).unwrap_or(u64::MAX), &what);
         }
+        match &what {
+            What::Notice(_) => self.stories.tally.notices.fetch_add(1, Ordering::Relaxed),
+            What::Unreported { .. } => self.stories.tally.unreported.fetch_add(1, Ordering::Relaxed),
+            _ => 0,
+        };
         self.story.add(now, what);
     }
 
@@ -86,6 +112,11 @@ impl Telling {
         self.add(What::Note { text: text.into() });
     }
 
+    /// An ear for a conversation in which we are the client: commands are ours, replies theirs.
+    pub(crate) fn as_client(&mut self) -> AsClient<'_> {
+        AsClient(self)
+    }
+
     /// The session or attempt this is about.
     pub fn subject(&self) -> Subject {
         self.subject
@@ -103,11 +134,25 @@ impl Drop for Telling {
     }
 }
 
+/// In a session the other end is the client.
 impl Dialogue for Telling {
     fn line(&mut self, line: Line<'_>) {
         self.add(match line {
             Line::Command(text) => What::Said { who: Speaker::Theirs, text: Text::from_peer(text) },
             Line::Reply(text) => What::Said { who: Speaker::Ours, text: Text::from_peer(text) },
+            Line::Content { octets } => What::Content { octets },
+        });
+    }
+}
+
+/// A story of which this host is the client.
+pub(crate) struct AsClient<'a>(&'a mut Telling);
+
+impl Dialogue for AsClient<'_> {
+    fn line(&mut self, line: Line<'_>) {
+        self.0.add(match line {
+            Line::Command(text) => What::Said { who: Speaker::Ours, text: Text::from_peer(text) },
+            Line::Reply(text) => What::Said { who: Speaker::Theirs, text: Text::from_peer(text) },
             Line::Content { octets } => What::Content { octets },
         });
     }

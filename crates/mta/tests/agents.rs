@@ -6,7 +6,6 @@ mod common;
 
 use common::{mailbox, queue_id, start, start_held, wait_for};
 use postrider_mail::Service;
-use postrider_queue::{Notice, State};
 
 const HELLO: &str = "Subject: hello\r\n\r\n..a line with a dot\r\nthe last line\r\n";
 
@@ -77,23 +76,6 @@ fn who_is_unknown_is_refused_at_rcpt_and_strangers_do_not_relay() {
     let story = running.story("last");
     assert!(story.contains("refuse RCPT TO:<nobody@local.example> (directory:"), "{story}");
     assert!(story.contains("refuse RCPT TO:<friend@elsewhere.example> (relay:"), "{story}");
-}
-
-#[test]
-fn an_account_that_went_away_fails_and_its_sender_is_owed_a_notice() {
-    let running = start(Service::Mta, |_| {});
-    running.pause();
-    let reply = running.connect().greeted().submit(&["friend@local.example"], HELLO);
-    running.directory.remove("friend");
-    running.resume();
-    let owing = || {
-        running.queued().messages.iter().any(|message| message.recipients[0].owed == Some(Notice::Failure))
-    };
-    wait_for("a notice to be owed", owing);
-    let message = &running.queued().messages[0];
-    assert_eq!(message.recipients[0].state, Some(State::Failed));
-    assert!(message.recipients[0].last_reply.as_ref().unwrap().to_string().starts_with("550 5.1.1"));
-    wait_for("its story", || running.story(&queue_id(&reply)).contains("550 5.1.1"));
 }
 
 #[test]
@@ -318,4 +300,14 @@ fn a_story_tells_the_whole_walk() {
     ] {
         assert!(story.contains(part), "{part:?} is missing in\n{story}");
     }
+}
+
+#[test]
+fn a_message_that_was_in_the_mailbox_before_fails_instead_of_going_round() {
+    let running = start(Service::Mta, |_| {});
+    let mut client = running.connect().greeted();
+    let looped = "Delivered-To: friend@local.example\r\nReceived: from a by b; now\r\n\r\nagain\r\n";
+    assert!(client.submit(&["friend@local.example"], looped).starts_with("250"));
+    wait_for("a failure", || running.story("friend@local.example").contains("failed: 554 5.4.6"));
+    assert_eq!(running.mail("friend@local.example").len(), 0);
 }

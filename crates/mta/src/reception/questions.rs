@@ -73,7 +73,8 @@ impl Conversation {
 
     fn recipient(&mut self, asked: Asked<Rcpt>, path: ForwardPath, directory: Fact<Expansion>) {
         let facts = Facts { directory, ..Facts::default() };
-        match admit::admit(&self.settings.rules, &facts, admit::Question::Recipient(&path)) {
+        let question = admit::Question::Recipient { peer: &self.peer, path: &path };
+        match admit::admit(&self.settings.rules, &facts, question) {
             Admission::Need(Need::Directory(address)) => {
                 match facts::directory(&self.server, &self.settings, address) {
                     Fetched::Now(fact) => self.recipient(asked, path, fact),
@@ -84,9 +85,8 @@ impl Conversation {
                 let question = format!("RCPT TO:<{path}>");
                 let mut gate = self.gate(&question, verdict);
                 if gate == Gate::Accept
-                    && let (Some(transaction), Fact::Known(Expansion::Destinations(all))) =
-                        (&mut self.transaction, facts.directory)
-                    && let Err(refusal) = transaction.add(&path, all)
+                    && let Some(transaction) = &mut self.transaction
+                    && let Err(refusal) = transaction.add(&path, facts)
                 {
                     gate = Gate::Refuse(refusal);
                 }
@@ -179,7 +179,8 @@ impl Conversation {
             session: self.id,
             hostname: self.settings.hostname.clone(),
             received_at: self.server.world.now(),
-            delay_notices: false,
+            // Who may send anywhere counts as a user of ours; a stranger's host tells its own user.
+            delay_notices: self.settings.rules.relay.network(self.peer.ip()).is_some(),
         };
         let recipients = &submission.envelope.recipients;
         let listed = recipients.len().min(RECIPIENTS_LISTED_MAX);

@@ -3,7 +3,7 @@
 use crate::intake::Intake;
 use crate::limits::DESTINATIONS_MAX;
 use postrider_mail::{Body, Code, Enhanced, Envelope, ForwardPath, Recipient, Refusal, ReversePath};
-use postrider_policy::expand::Destination;
+use postrider_policy::admit::{Facts, destinations};
 use postrider_smtp::command::MailFrom;
 
 /// A transaction, from an accepted MAIL to its end.
@@ -20,7 +20,8 @@ impl Transaction {
     }
 
     /// Adds what an accepted forward-path leads to, or says why there is no room for it.
-    pub(super) fn add(&mut self, given: &ForwardPath, destinations: Vec<Destination>) -> Result<(), Refusal> {
+    pub(super) fn add(&mut self, given: &ForwardPath, facts: Facts) -> Result<(), Refusal> {
+        let destinations = destinations(facts, given);
         if self.recipients.len() + destinations.len() > DESTINATIONS_MAX {
             return Err(Refusal::of(
                 Code::of(452),

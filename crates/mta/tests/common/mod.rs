@@ -1,16 +1,20 @@
 //! A server in this process, on a free port of loopback, with a directory in memory; and a client that
 //! says one thing at a time.
+#![allow(dead_code, reason = "each test file uses a part of it")]
+
+pub(crate) mod network;
 
 use postrider_journal::Query;
-use postrider_mail::dns::Zone;
+use postrider_mail::dns::{Resolver, Zone};
 use postrider_mail::id::IdMaker;
 use postrider_mail::{Mailbox, Service, UnixMillis};
+use postrider_mta::bounce::bounce;
 use postrider_mta::dispatch::dispatch;
 use postrider_mta::lending::lending;
 use postrider_mta::limits::DRAFT_WRITES_MAX;
 use postrider_mta::listen::{Seats, listen};
 use postrider_mta::local::Mailboxes;
-use postrider_mta::net::SystemNet;
+use postrider_mta::net::{Net, SystemNet};
 use postrider_mta::server::Stop;
 use postrider_mta::world::{RuntimePool, WallClock};
 use postrider_mta::{Notices, Outbound, Server, Settings, Stories, World};
@@ -83,6 +87,7 @@ pub(crate) struct Running {
     pub runtime: Runtime,
     pub folder: TempDir,
     stop: watch::Sender<Stop>,
+    configuration: watch::Sender<Arc<Settings>>,
     held: Option<std::sync::mpsc::Sender<()>>,
     reader: postrider_journal::Reader,
 }
@@ -96,6 +101,34 @@ pub(crate) fn start(service: Service, adjust: impl FnOnce(&mut Settings)) -> Run
 
 /// The same, with a queue that answers nothing until [`Running::let_go`].
 pub(crate) fn start_held(service: Service, adjust: impl FnOnce(&mut Settings)) -> Running {
+    start_with(service, Surroundings::default(), adjust)
+}
+
+/// A server for other mail servers, with these surroundings.
+pub(crate) fn start_in(surroundings: Surroundings, adjust: impl FnOnce(&mut Settings)) -> Running {
+    let mut running = start_with(Service::Mta, surroundings, adjust);
+    running.let_go();
+    running
+}
+
+/// What is around a server.
+pub(crate) struct Surroundings {
+    pub net: Arc<dyn Net>,
+    pub resolver: Arc<dyn Resolver>,
+    pub queue: postrider_queue::Settings,
+}
+
+impl Default for Surroundings {
+    fn default() -> Self {
+        Self {
+            net: Arc::new(SystemNet),
+            resolver: Arc::new(Zone::default()),
+            queue: postrider_queue::Settings::default(),
+        }
+    }
+}
+
+fn start_with(service: Service, surroundings: Surroundings, adjust: impl FnOnce(&mut Settings)) -> Running {
     let folder = tempfile::tempdir().unwrap();
     let clock: WallClock = Arc::new(|| {
         #[expect(clippy::disallowed_methods, reason = "a test stands in for the daemon")]
@@ -103,9 +136,7 @@ pub(crate) fn start_held(service: Service, adjust: impl FnOnce(&mut Settings)) -
         UnixMillis::new(i64::try_from(since.as_millis()).unwrap())
     });
     let now = clock();
-    let opened =
-        postrider_queue::open(&folder.path().join("queue"), postrider_queue::Settings::default(), 7, now)
-            .unwrap();
+    let opened = postrider_queue::open(&folder.path().join("queue"), surroundings.queue, 7, now).unwrap();
     let (journal, writer, reader) =
         postrider_journal::open(&folder.path().join("journal"), postrider_journal::Settings::default(), now)
             .unwrap();
@@ -124,16 +155,17 @@ pub(crate) fn start_held(service: Service, adjust: impl FnOnce(&mut Settings)) -
     directory.account("friend");
     let mut settings = settings();
     adjust(&mut settings);
-    let (_, in_force) = watch::channel(Arc::new(settings));
-    let (lending, borrowing) = lending();
+    let (configuration, in_force) = watch::channel(Arc::new(settings));
+    let destinations = Arc::default();
+    let (lending, borrowing) = lending(&destinations);
     let (stop, stopping) = watch::channel(Stop::No);
     let server = Server {
         world: Arc::new(World::new(
             Arc::clone(&clock),
             IdMaker::new(0, 0, now, opened.last_id),
             Arc::new(RuntimePool),
-            Arc::new(SystemNet),
-            Arc::new(Zone::default()),
+            surroundings.net,
+            surroundings.resolver,
             7,
         )),
         queue: opened.queue,
@@ -144,6 +176,9 @@ pub(crate) fn start_held(service: Service, adjust: impl FnOnce(&mut Settings)) -
         started: Instant::now(),
         stop: stopping.clone(),
         drafts: Arc::new(Semaphore::new(DRAFT_WRITES_MAX)),
+        owing: Arc::default(),
+        destinations,
+        listeners: Arc::from([]),
         lending,
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
@@ -159,10 +194,11 @@ pub(crate) fn start_held(service: Service, adjust: impl FnOnce(&mut Settings)) -
             stopping.clone(),
             under_way.clone(),
         ));
+        tokio::spawn(bounce(server.clone(), reader.clone(), stopping.clone(), under_way.clone()));
         tokio::spawn(dispatch(server.clone(), borrowing, stopping, under_way));
         address
     });
-    Running { address, server, directory, runtime, folder, stop, held: Some(let_go), reader }
+    Running { address, server, configuration, directory, runtime, folder, stop, held: Some(let_go), reader }
 }
 
 fn settings() -> Settings {
@@ -179,7 +215,7 @@ fn settings() -> Settings {
         hostname: "mx.local.example".parse().unwrap(),
         banner: "Postrider".into(),
         content_octets_max: 10_000_000,
-        recipients_max: 100,
+        recipients_max: 1000,
         rules: Rules::new(local),
         outbound: Outbound::default(),
         notices: Notices::default(),
@@ -220,6 +256,20 @@ impl Running {
     pub(crate) fn pause(&self) {
         let now = self.server.world.now();
         self.runtime.block_on(self.server.queue.pause(None, "a test".into(), now)).unwrap();
+    }
+
+    /// Changes the settings while the server runs.
+    pub(crate) fn reconfigure(&self, change: impl FnOnce(&mut Settings)) {
+        let mut settings = Settings::clone(&self.server.settings());
+        change(&mut settings);
+        self.configuration.send_replace(Arc::new(settings));
+    }
+
+    /// Lets go what is held.
+    pub(crate) fn release(&self) {
+        let now = self.server.world.now();
+        let released = self.server.queue.release(Filter::default(), None, now);
+        self.runtime.block_on(released).unwrap();
     }
 
     pub(crate) fn resume(&self) {

@@ -1,0 +1,294 @@
+//! What leaves this host, in memory: for each route key the attempts that wait for a connection, for each site
+//! its window, its idle connections and who waits for one.
+//!
+//! Connections pull mail: a courier takes the next attempt of its key when it has a hand free, so a slow
+//! destination holds its own few attempts and no others. A site's connections are lent in turn to whoever waits for
+//! them, so that destinations behind one host share it fairly.
+//!
+//! One lock guards all of it and is never held while anything is waited for.
+
+mod pool;
+mod view;
+
+pub(crate) use pool::{Acquired, Lent, Slot, end};
+pub use view::Outlook;
+
+use crate::limits::{ATTEMPTS_PER_KEY, ATTEMPTS_WAITING_MAX, BEST_SITES_TIME, SITES_MAX, WINDOW_FIRST};
+use crate::net::Endpoint;
+use pool::Pool;
+use postrider_mail::Refusal;
+use postrider_policy::route::{Hop, Way};
+use postrider_queue::{Attempt, RouteKey, Target};
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+use tokio::sync::Notify;
+
+/// Recipients of one attempt that go the same way now.
+#[derive(Clone, Debug)]
+pub(crate) struct Job {
+    pub(crate) attempt: Arc<Attempt>,
+    pub(crate) hop: Hop,
+    pub(crate) targets: Vec<Target>,
+}
+
+/// The destinations and sites of one server.
+#[derive(Default)]
+pub struct Destinations {
+    inner: Mutex<Inner>,
+    /// Woken when there is room for more attempts.
+    room: Notify,
+    /// Woken when a connection has ended, for those who wait for the number of all.
+    ended: Notify,
+}
+
+#[derive(Default)]
+struct Inner {
+    keys: BTreeMap<RouteKey, Destination>,
+    sites: BTreeMap<Endpoint, Pool>,
+    /// Attempts that wait, under all keys.
+    waiting: usize,
+    /// Connections, at all sites.
+    open: u32,
+}
+
+/// One route key that has something to do, or had just now.
+#[derive(Debug)]
+struct Destination {
+    waiting: VecDeque<Job>,
+    couriers: u32,
+    /// The sites that were best at the last look-up, and how long that is believed.
+    best: Vec<Endpoint>,
+    best_until: Instant,
+    /// The queue has more for this key than was lent.
+    is_backlogged: bool,
+    /// DNS could not be asked: what is said to those who come before this moment.
+    unresolved: Option<(Instant, Refusal)>,
+}
+
+/// What a courier is to do next.
+#[derive(Debug)]
+pub(crate) struct Load {
+    /// Attempts of one message that go together, at least one.
+    pub(crate) jobs: Vec<Job>,
+}
+
+/// The right to work for a key; given back when dropped.
+#[derive(Debug)]
+pub(crate) struct Seat {
+    destinations: Arc<Destinations>,
+    pub(crate) key: RouteKey,
+    is_left: bool,
+}
+
+impl Destinations {
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether a fresh message for this key may be lent at once, before what the queue already holds.
+    pub(crate) fn is_free(&self, key: &RouteKey) -> bool {
+        let mut inner = self.inner();
+        if inner.waiting >= ATTEMPTS_WAITING_MAX {
+            return false;
+        }
+        let Some(destination) = inner.keys.get_mut(key) else { return true };
+        if destination.waiting.len() >= ATTEMPTS_PER_KEY {
+            destination.is_backlogged = true;
+        }
+        !destination.is_backlogged
+    }
+
+    /// Room for a lease: how many attempts altogether, how many under a key that is not named, and under those
+    /// that are.
+    pub(crate) fn room(&self) -> (usize, u32, Vec<(RouteKey, u32)>) {
+        let inner = self.inner();
+        let of = |destination: &Destination| {
+            u32::try_from(ATTEMPTS_PER_KEY.saturating_sub(destination.waiting.len())).unwrap_or(0)
+        };
+        let named = inner.keys.iter().map(|(key, destination)| (key.clone(), of(destination)));
+        let all = ATTEMPTS_WAITING_MAX.saturating_sub(inner.waiting);
+        (all, u32::try_from(ATTEMPTS_PER_KEY).unwrap_or(u32::MAX), named.collect())
+    }
+
+    /// A lease gave this many attempts under a key, of as many as there was room for.
+    pub(crate) fn leased(&self, key: &RouteKey, got: usize, room: u32) {
+        if let Some(destination) = self.inner().keys.get_mut(key) {
+            destination.is_backlogged = got >= room as usize;
+        }
+    }
+
+    /// Waits until there is room that there was not.
+    pub(crate) async fn room_made(&self) {
+        self.room.notified().await;
+    }
+
+    /// Puts jobs of one message under one key where the key's couriers find them; gives a seat when another
+    /// courier should come.
+    pub(crate) fn put(self: &Arc<Self>, jobs: Vec<Job>, now: Instant) -> Option<Seat> {
+        let mut inner = self.inner();
+        let first = jobs.first()?;
+        let key = first.attempt.key.clone();
+        let way_max = connections_max(&first.hop);
+        inner.waiting += jobs.len();
+        let inner = &mut *inner;
+        let destination = inner.keys.entry(key.clone()).or_insert_with(|| Destination::new(now));
+        destination.waiting.extend(jobs);
+        let limit = destination.couriers_max(&inner.sites, way_max, now);
+        if destination.couriers >= limit {
+            return None;
+        }
+        destination.couriers += 1;
+        Some(Seat { destinations: Arc::clone(self), key, is_left: false })
+    }
+
+    /// What was put and is not yet taken, in no order: for the end of the server.
+    pub(crate) fn take_all(&self) -> Vec<Job> {
+        let mut inner = self.inner();
+        inner.waiting = 0;
+        let all = inner.keys.values_mut().flat_map(|destination| destination.waiting.drain(..));
+        all.collect()
+    }
+
+    /// Remembers the sites that are best for a key.
+    pub(crate) fn found(&self, key: &RouteKey, best: Vec<Endpoint>, now: Instant) {
+        if let Some(destination) = self.inner().keys.get_mut(key) {
+            destination.best = best;
+            destination.best_until = now + BEST_SITES_TIME;
+            destination.unresolved = None;
+        }
+    }
+
+    /// Remembers that DNS could not be asked about a key: until then all of its mail hears the same.
+    pub(crate) fn not_found(&self, key: &RouteKey, refusal: Refusal, until: Instant) {
+        if let Some(destination) = self.inner().keys.get_mut(key) {
+            destination.unresolved = Some((until, refusal));
+        }
+    }
+
+    /// What DNS trouble was remembered, while it holds.
+    pub(crate) fn unresolved(&self, key: &RouteKey, now: Instant) -> Option<Refusal> {
+        let inner = self.inner();
+        let (until, refusal) = inner.keys.get(key)?.unresolved.as_ref()?;
+        (now < *until).then(|| refusal.clone())
+    }
+
+    /// Forgets everything that keeps mail waiting for a host that did not answer: the operator asks for a try.
+    pub(crate) fn forget_rests(&self) {
+        let mut inner = self.inner();
+        for destination in inner.keys.values_mut() {
+            destination.unresolved = None;
+        }
+        for pool in inner.sites.values_mut() {
+            pool.site.forget_rest();
+        }
+    }
+
+    /// Drops what is not needed any more: keys without work, sites that nothing was heard of for long.
+    pub(crate) fn tidy(&self, now: Instant) {
+        let mut inner = self.inner();
+        let inner = &mut *inner;
+        inner.keys.retain(|_, destination| {
+            let sites = &inner.sites;
+            let mut rests = destination.best.iter().filter_map(|site| sites.get(site)?.site.rest());
+            !destination.is_over(now) || rests.any(|rest| rest.until > now)
+        });
+        inner.sites.retain(|_, pool| !pool.is_forgotten(now));
+        if inner.sites.len() > SITES_MAX {
+            let mut old: Vec<(Instant, Endpoint)> = inner
+                .sites
+                .iter()
+                .filter(|(_, pool)| pool.is_unused())
+                .map(|(endpoint, pool)| (pool.site.used_at, endpoint.clone()))
+                .collect();
+            old.sort_unstable();
+            let surplus = inner.sites.len() - SITES_MAX;
+            for (_, endpoint) in old.into_iter().take(surplus) {
+                inner.sites.remove(&endpoint);
+            }
+        }
+    }
+}
+
+impl Seat {
+    /// The next thing to do, with all that goes along: further attempts of the same message, on the same hop.
+    /// Gives the seat back when there is nothing.
+    pub(crate) fn next(&mut self) -> Option<Load> {
+        let mut inner = self.destinations.inner();
+        let inner = &mut *inner;
+        let destination = inner.keys.get_mut(&self.key)?;
+        let Some(first) = destination.waiting.pop_front() else {
+            destination.couriers = destination.couriers.saturating_sub(1);
+            self.is_left = true;
+            return None;
+        };
+        let mut jobs = vec![first];
+        while let (Some(next), Some(first)) = (destination.waiting.front(), jobs.first())
+            && next.attempt.message.id == first.attempt.message.id
+            && next.hop == first.hop
+        {
+            jobs.extend(destination.waiting.pop_front());
+        }
+        inner.waiting = inner.waiting.saturating_sub(jobs.len());
+        let is_starved = destination.is_backlogged && destination.waiting.len() <= ATTEMPTS_PER_KEY / 2;
+        if is_starved || inner.waiting + jobs.len() >= ATTEMPTS_WAITING_MAX {
+            self.destinations.room.notify_one();
+        }
+        Some(Load { jobs })
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        if !self.is_left
+            && let Some(destination) = self.destinations.inner().keys.get_mut(&self.key)
+        {
+            destination.couriers = destination.couriers.saturating_sub(1);
+        }
+    }
+}
+
+impl Destination {
+    fn new(now: Instant) -> Self {
+        Self {
+            waiting: VecDeque::new(),
+            couriers: 0,
+            best: Vec::new(),
+            best_until: now,
+            is_backlogged: false,
+            unresolved: None,
+        }
+    }
+
+    /// As many couriers as the best sites' windows are wide together.
+    fn couriers_max(&self, sites: &BTreeMap<Endpoint, Pool>, way_max: u32, now: Instant) -> u32 {
+        let windows = self.best.iter().filter_map(|endpoint| sites.get(endpoint));
+        let together: u32 = windows.map(|pool| pool.site.window(way_max, now)).sum();
+        if together == 0 { WINDOW_FIRST.min(way_max) } else { together }
+    }
+
+    fn is_over(&self, now: Instant) -> bool {
+        let is_remembered =
+            self.best_until > now || self.unresolved.as_ref().is_some_and(|(until, _)| *until > now);
+        self.waiting.is_empty() && self.couriers == 0 && !is_remembered && !self.is_backlogged
+    }
+}
+
+/// Connections to one site that the hop allows.
+pub(crate) fn connections_max(hop: &Hop) -> u32 {
+    way(hop).map_or(1, |way| way.connections_max)
+}
+
+/// How the hop is reached, where it is another host or process.
+pub(crate) fn way(hop: &Hop) -> Option<&Way> {
+    match hop {
+        Hop::Mx(way) | Hop::Smarthost(_, way) | Hop::Lmtp(_, way) => Some(way),
+        Hop::Local | Hop::Discard | Hop::Hold => None,
+    }
+}
+
+impl std::fmt::Debug for Destinations {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Destinations").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,135 @@
+//! Records what became of recipients, and tells it: the queue first, then the story and the log.
+
+use crate::server::Server;
+use crate::story::Telling;
+use postrider_journal::What;
+use postrider_journal::event::{Ending, Fate as Ended};
+use postrider_mail::{AttemptId, Mailbox, QueueId, Reason, Reply, Text};
+use postrider_queue::{Became, Expired, Fate, Outcome, RecipientId, Settlement, State, Target};
+
+/// Settles recipients of an attempt and tells what became of each.
+pub(crate) async fn settle(
+    server: &Server,
+    story: &mut Telling,
+    attempt: AttemptId,
+    id: QueueId,
+    fates: Vec<(&Target, Fate)>,
+) {
+    if fates.is_empty() {
+        return;
+    }
+    let recorded: Vec<(RecipientId, Fate)> =
+        fates.iter().map(|(target, fate)| (target.id, fate.clone())).collect();
+    let settled =
+        server.recorded(|| server.queue.settle(attempt, recorded.clone(), server.world.now())).await;
+    match settled {
+        Ok(settled) => {
+            for ((target, fate), settlement) in fates.iter().zip(&settled.recipients) {
+                let ended = (ending(fate.outcome, settlement), &fate.reply);
+                tell(story, id, &target.address, ended, settlement);
+            }
+            notice_owed(server, story, &settled.recipients);
+        }
+        Err(error) => {
+            tracing::error!(%id, %attempt, %error, "not settled; it is looked at again after a restart");
+            story.note(format!("what became of it could not be recorded: {error}"));
+        }
+    }
+}
+
+/// Tells of recipients that the queue gave up without a last try.
+pub(crate) fn tell_expired(server: &Server, expired: &[Expired]) {
+    for one in expired {
+        let id = one.message.id;
+        let mut story = server.stories.begin(postrider_journal::Subject::Server, None);
+        story.note("given up: it could not be delivered in time, and no connection was free for a last try");
+        for recipient in &one.recipients {
+            let ended = (Ending::Failed, &recipient.reply);
+            tell(&mut story, id, &recipient.target.address, ended, &recipient.settlement);
+        }
+        let settlements: Vec<_> = one.recipients.iter().map(|recipient| recipient.settlement).collect();
+        notice_owed(server, &mut story, &settlements);
+    }
+}
+
+/// Wakes whoever writes notices, once the journal has what they tell.
+fn notice_owed(server: &Server, story: &mut Telling, settlements: &[Settlement]) {
+    if settlements.iter().any(|settlement| settlement.owed.is_some()) {
+        story.hand_over();
+        server.owing.notify_one();
+    }
+}
+
+fn ending(outcome: Outcome, settlement: &Settlement) -> Ending {
+    match outcome {
+        Outcome::Delivered => Ending::Delivered,
+        Outcome::Relayed => Ending::Relayed,
+        Outcome::Expanded => Ending::Expanded,
+        Outcome::Discarded => Ending::Discarded,
+        Outcome::Deferred if matches!(settlement.became, Became::Waiting { .. }) => Ending::Deferred,
+        Outcome::Deferred | Outcome::Failed => Ending::Failed,
+    }
+}
+
+fn tell(
+    story: &mut Telling,
+    id: QueueId,
+    recipient: &Mailbox,
+    (ending, reply): (Ending, &Reply),
+    settlement: &Settlement,
+) {
+    let next_attempt = match settlement.became {
+        Became::Waiting { next_attempt } => Some(next_attempt),
+        Became::Final(_) | Became::Gone => None,
+    };
+    match ending {
+        Ending::Deferred => {
+            let next = next_attempt.map(|at| at.to_string()).unwrap_or_default();
+            tracing::warn!(%id, %recipient, %reply, next, "deferred");
+        }
+        Ending::Failed if settlement.became == Became::Final(State::Expired) => {
+            tracing::warn!(%id, %recipient, %reply, "expired");
+        }
+        Ending::Failed => tracing::warn!(%id, %recipient, %reply, "failed"),
+        Ending::Relayed => tracing::info!(%id, %recipient, %reply, "relayed"),
+        Ending::Discarded => tracing::info!(%id, %recipient, "discarded"),
+        Ending::Delivered | Ending::Expanded => tracing::info!(%id, %recipient, "delivered"),
+    }
+    story.add(What::Fate(Box::new(Ended {
+        id,
+        recipient: recipient.clone(),
+        ending,
+        reply: reply.clone(),
+        next_attempt,
+    })));
+    if settlement.forbidden.is_some() {
+        let reason =
+            Reason::new("null reverse-path", "no notice is ever sent about a notice (RFC 5321 §4.5.5)");
+        story.add(What::Unreported { id, recipient: Box::new(recipient.clone()), reason: Box::new(reason) });
+    }
+}
+
+/// What cannot be delivered as it is, is kept for the operator, neither tried for ever nor bounced.
+pub(crate) async fn set_aside(
+    server: &Server,
+    story: &mut Telling,
+    attempt: AttemptId,
+    id: QueueId,
+    why: &str,
+) {
+    tracing::error!(%id, why, "held");
+    story.note(format!("held: {why}"));
+    let held = server.recorded(|| server.queue.set_aside(attempt, Text::from(why), server.world.now()));
+    if let Err(error) = held.await {
+        tracing::error!(%id, %error, "the message could not be held; it is tried again after a restart");
+        story.note(format!("it could not be held: {error}"));
+    }
+}
+
+/// Gives an attempt back that nothing was done for.
+pub(crate) async fn give_back(server: &Server, attempt: AttemptId, id: QueueId) {
+    let given = server.recorded(|| server.queue.give_back(attempt, server.world.now())).await;
+    if let Err(error) = given {
+        tracing::error!(%id, %error, "an attempt was not given back; it is due after a restart");
+    }
+}
