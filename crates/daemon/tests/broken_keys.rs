@@ -68,14 +68,14 @@ fn a_key_like_no_other_shows_what_is_known() {
     let source = r#"
 hostname = "mx.example.org"
 data = "/var/lib/postrider"
-[retry]
-jitter = true
+[journal]
+colour = true
 "#;
     assert_snapshot!(told(source), @r"
-    postrider.toml:4:1: error: there is no key `jitter` in [retry]
-      4 | jitter = true
+    postrider.toml:4:1: error: there is no key `colour` in [journal]
+      4 | colour = true
         | ^^^^^^ unknown
-      help: what is known here: first, cap and expiry
+      help: what is known here: keep and size
     1 error in postrider.toml
     ");
 }
@@ -161,41 +161,6 @@ service = "lmtp"
       help: add a line such as: address = "0.0.0.0:25"
     1 error in postrider.toml
     "#);
-}
-
-#[test]
-fn a_route_needs_domains() {
-    let source = r#"
-hostname = "mx.example.org"
-data = "/var/lib/postrider"
-[domains."example.org"]
-[[route]]
-to = "local"
-"#;
-    assert_snapshot!(told(source), @r#"
-    postrider.toml:4:1: error: [[route]] has no `domains`
-      4 | [[route]]
-        | ^^^^^^^^^
-      help: add a line such as: domains = ["example.org"]
-    1 error in postrider.toml
-    "#);
-}
-
-#[test]
-fn dns_arrives_later() {
-    let source = r#"
-hostname = "mx.example.org"
-data = "/var/lib/postrider"
-[dns]
-servers = ["127.0.0.1"]
-"#;
-    assert_snapshot!(told(source), @r"
-    postrider.toml:3:2: error: `dns` does nothing yet: it arrives with remote delivery
-      3 | [dns]
-        |  ^^^
-      help: leave the section out; nothing this server does now asks the DNS
-    1 error in postrider.toml
-    ");
 }
 
 #[test]

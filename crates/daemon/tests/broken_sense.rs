@@ -215,7 +215,7 @@ domains = []
     postrider.toml:6:11: error: this route is for no domain
       6 | domains = []
         |           ^^
-      help: name a domain, or remove the route
+      help: name a domain, or leave `domains` out for everything else
     1 error in postrider.toml
     ");
 }

@@ -245,22 +245,3 @@ tls = "implicit"
     1 error in postrider.toml
     "#);
 }
-
-#[test]
-fn a_route_leads_to_local_only() {
-    let source = r#"
-hostname = "mx.example.org"
-data = "/var/lib/postrider"
-[domains."example.org"]
-[[route]]
-to = "smtp.example.net:25"
-domains = ["example.org"]
-"#;
-    assert_snapshot!(told(source), @r#"
-    postrider.toml:5:6: error: `to` should be "local", not "smtp.example.net:25"
-      5 | to = "smtp.example.net:25"
-        |      ^^^^^^^^^^^^^^^^^^^^^ does not work yet
-      help: mail can only stay here for now; smart hosts arrive with remote delivery
-    1 error in postrider.toml
-    "#);
-}

@@ -63,7 +63,7 @@ sessions = 500
 
 #[test]
 fn a_configuration_is_explained_in_sentences() {
-    assert_snapshot!(Site::new(FULL).check(&[]), @r#"
+    assert_snapshot!(Site::new(FULL).check(&[]), @r"
     This server is mx.example.org: so its banner and its Received fields say.
     It listens on
       127.0.0.1:2525        for other mail servers (SMTP), from this host only
@@ -73,15 +73,19 @@ fn a_configuration_is_explained_in_sentences() {
     2 domains are local:
       example.org: user+tag reaches user; VRFY and EXPN answer for it
       bücher.example: no subaddresses; VRFY and EXPN only say 252
-    Mail for bücher.example and example.org goes into the mailboxes here.
     Postmaster's mail goes to alice@example.org.
     Whoever connects may send to postmaster and to the accounts and aliases of local domains.
-    Unknown recipients there are refused with 550 5.1.1, other domains with 550 5.7.1: nobody relays
-    through this server.
+    Unknown recipients there are refused with 550 5.1.1.
+    Other domains are refused with 550 5.7.1: nobody relays through this server.
+    Mail goes by the first of these routes that matches:
+      1. bücher.example and example.org: local mailbox ([[route]] on line 17)
+      2. local domains: local mailbox (by default)
+      3. everything else: the domain's mail hosts (MX) (by default)
+    Names are looked up by the name servers of this system.
+    At most 500 connections to other hosts are open at a time.
     Everything is kept under DATA.
     What cannot be delivered is tried again after 5m, then with growing waits of at most 4h, and
-    given up after 5d. It then stays in the queue, where `postrider queue list` shows it, until the notice
-    that its sender is owed can be sent.
+    given up after 5d. Its sender is told why, with the headers of the message.
     A message may have 50MiB, 1000 recipients and 50 Received fields.
     At most 500 sessions run at a time, at most 100 of one peer;
     together they hold at most 64MiB of content in memory.
@@ -89,7 +93,7 @@ fn a_configuration_is_explained_in_sentences() {
 
     1 warning:
     - LMTP on 192.0.2.1:2424 can be reached from other hosts: it is meant for programs of this host or of a network of its own.
-    "#);
+    ");
 }
 
 #[test]
@@ -102,12 +106,16 @@ fn an_open_data_folder_is_told() {
     It runs as whoever starts it, but not as root.
     No domain is local.
     Postmaster's mail goes into a mailbox of its own.
-    Whoever connects may send to postmaster. All else is refused with 550 5.7.1:
-    nobody relays through this server.
+    Whoever connects may send to postmaster.
+    Other domains are refused with 550 5.7.1: nobody relays through this server.
+    Mail goes by the first of these routes that matches:
+      1. local domains: local mailbox (by default)
+      2. everything else: the domain's mail hosts (MX) (by default)
+    Names are looked up by the name servers of this system.
+    At most 500 connections to other hosts are open at a time.
     Everything is kept under DATA.
     What cannot be delivered is tried again after 5m, then with growing waits of at most 4h, and
-    given up after 5d. It then stays in the queue, where `postrider queue list` shows it, until the notice
-    that its sender is owed can be sent.
+    given up after 5d. Its sender is told why, with the headers of the message.
     A message may have 50MiB, 1000 recipients and 50 Received fields.
     As many sessions run at a time as the limit of open files allows, at most 100 of one peer;
     together they hold at most 64MiB of content in memory.

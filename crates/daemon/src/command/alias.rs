@@ -1,6 +1,6 @@
 //! `postrider alias …`: addresses that lead to others.
 
-use super::users::{Home, refused};
+use super::users::{Home, Member, refused};
 use super::{Failure, answer};
 use crate::exit::Exit;
 use crate::service::wall_clock;
@@ -14,7 +14,8 @@ use serde_json::json;
 #[derive(Debug, Args)]
 #[command(
     long_about = "Add, remove and list aliases: addresses that lead to others.\n\nMail for an alias reaches each of its members once, \
-                  through aliases of aliases too. A running server sees a change with its next look-up.",
+                  through aliases of aliases too. Members may be on other hosts, if a route leads there: the mail goes on \
+                  with the sender it came with. A running server sees a change with its next look-up.",
     after_help = "\
 Examples:
   postrider alias add team@example.org alice@example.org bob@example.org --config /etc/postrider.toml
@@ -44,7 +45,7 @@ struct Add {
     /// Its address
     #[arg(value_name = "ADDRESS")]
     address: Mailbox,
-    /// Where its mail goes: accounts or other aliases
+    /// Where its mail goes: accounts, other aliases, addresses on other hosts
     #[arg(value_name = "MEMBER", required = true)]
     members: Vec<Mailbox>,
     #[command(flatten)]
@@ -88,11 +89,12 @@ impl Add {
     fn run(&self) -> Result<Exit, Failure> {
         let users = self.home.users_to_be()?;
         users.check_local(&self.address)?;
-        self.members.iter().try_for_each(|member| users.check_member(member))?;
+        let places: Vec<Member> =
+            self.members.iter().map(|member| users.check_member(member)).collect::<Result<_, _>>()?;
         let directory = users.open()?;
         directory.add_alias(&self.address, &self.members, wall_clock()()).map_err(|error| refused(&error))?;
         let text = format!("{} leads to {} now.\n", self.address, names(&self.members));
-        Ok(answer(&(text + &unknown(&directory, &self.members)?), Exit::Ok))
+        Ok(answer(&(text + &remarks(&directory, self.members.iter().zip(&places))?), Exit::Ok))
     }
 }
 
@@ -129,16 +131,27 @@ pub(super) fn left(removed: &Removed) -> String {
     format!("It left the aliases {}.\n", names(&removed.left))
 }
 
-/// A word about members that are nobody yet: their mail goes nowhere until they are added.
-fn unknown(directory: &Directory, members: &[Mailbox]) -> Result<String, Failure> {
+/// A word about members elsewhere, and about members that are nobody yet: their mail goes nowhere until they
+/// are added.
+fn remarks<'m>(
+    directory: &Directory,
+    members: impl Iterator<Item = (&'m Mailbox, &'m Member)>,
+) -> Result<String, Failure> {
     use postrider_policy::port::Directory as _;
     let mut text = String::new();
-    for member in members {
+    for (member, place) in members {
+        let unless = match place {
+            Member::Elsewhere(hop) => {
+                text.push_str(&format!("Mail for {member} leaves this server: {hop}.\n"));
+                continue;
+            }
+            Member::Local => "it is a subaddress or postmaster",
+            Member::Unknown => "it is a subaddress, postmaster or on another host",
+        };
         let known = directory.look_up(member).map_err(|error| Failure::unavailable(error.to_string()))?;
         if known.is_none() {
             text.push_str(&format!(
-                "There is no {member} yet: until it is an account or alias, it is passed over, unless it is a \
-                 subaddress or postmaster.\n"
+                "There is no {member} yet: until it is an account or alias, it is passed over, unless {unless}.\n"
             ));
         }
     }

@@ -5,10 +5,12 @@ mod machine;
 
 use super::{ConfigFile, answer, complain};
 use crate::config::units::{print_duration, print_size};
-use crate::config::{Config, Destination, Listener, LocalDomain, enumerated};
+use crate::config::{Config, Listener, LocalDomain, Route, enumerated};
 use crate::exit::Exit;
 use clap::Args;
 use postrider_mail::Service;
+use postrider_mta::Returned;
+use postrider_policy::route::Matches;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -54,7 +56,8 @@ fn meaning(config: &Config) -> String {
     let _ = writeln!(text, "This server is {}: so its banner and its Received fields say.", config.hostname);
     about_listeners(config, &mut text);
     about_domains(config, &mut text);
-    about_strangers(config, &mut text);
+    about_senders(config, &mut text);
+    about_routes(config, &mut text);
     about_time_and_room(config, &mut text);
     text
 }
@@ -107,11 +110,6 @@ fn about_domains(config: &Config, text: &mut String) {
     for local in &config.domains {
         let _ = writeln!(text, "  {}: {}; {}", local.domain, tags(local), answers(local));
     }
-    for route in &config.routes {
-        let names: Vec<String> = route.domains.iter().map(ToString::to_string).collect();
-        let Destination::Local = route.to;
-        let _ = writeln!(text, "Mail for {} goes into the mailboxes here.", enumerated(&names));
-    }
     let _ = match &config.postmaster {
         Some(postmaster) => writeln!(text, "Postmaster's mail goes to {postmaster}."),
         None => writeln!(text, "Postmaster's mail goes into a mailbox of its own."),
@@ -129,29 +127,51 @@ fn answers(local: &LocalDomain) -> &'static str {
     if local.verify { "VRFY and EXPN answer for it" } else { "VRFY and EXPN only say 252" }
 }
 
-fn about_strangers(config: &Config, text: &mut String) {
+fn about_senders(config: &Config, text: &mut String) {
     text.push_str(if config.domains.is_empty() {
-        "Whoever connects may send to postmaster. All else is refused with 550 5.7.1:\n\
-         nobody relays through this server.\n"
+        "Whoever connects may send to postmaster.\n"
     } else {
         "Whoever connects may send to postmaster and to the accounts and aliases of local domains.\n\
-         Unknown recipients there are refused with 550 5.1.1, other domains with 550 5.7.1: nobody relays\n\
-         through this server.\n"
+         Unknown recipients there are refused with 550 5.1.1.\n"
     });
+    let relay = &config.relay;
+    if !relay.domains.is_empty() {
+        let domains = named(&relay.domains);
+        let _ =
+            writeln!(text, "Whoever connects may send to {domains}, where nobody's mailbox is known here.");
+    }
+    if relay.from.is_empty() {
+        text.push_str("Other domains are refused with 550 5.7.1: nobody relays through this server.\n");
+    } else {
+        let _ = writeln!(text, "Clients in {} may send anywhere.", named(&relay.from));
+        text.push_str("To everyone else, other domains are refused with 550 5.7.1.\n");
+    }
+}
+
+fn named(list: &[impl ToString]) -> String {
+    enumerated(&list.iter().map(ToString::to_string).collect::<Vec<_>>())
+}
+
+fn about_routes(config: &Config, text: &mut String) {
+    text.push_str("Mail goes by the first of these routes that matches:\n");
+    for (at, route) in config.routes.iter().enumerate() {
+        let _ = writeln!(text, "  {}. {route} ({})", at + 1, route.origin);
+    }
+    let _ = match config.dns.servers.as_slice() {
+        [] => writeln!(text, "Names are looked up by the name servers of this system."),
+        servers => writeln!(text, "Names are looked up by {}.", named(servers)),
+    };
+    let _ = writeln!(
+        text,
+        "At most {} connections to other hosts are open at a time.",
+        config.outbound.connections_max
+    );
 }
 
 fn about_time_and_room(config: &Config, text: &mut String) {
-    let (retry, limits, journal) = (&config.retry, &config.limits, &config.journal);
+    let (limits, journal) = (&config.limits, &config.journal);
     let _ = writeln!(text, "Everything is kept under {}.", config.data.display());
-    let _ = writeln!(
-        text,
-        "What cannot be delivered is tried again after {}, then with growing waits of at most {}, and\n\
-         given up after {}. It then stays in the queue, where `postrider queue list` shows it, until the notice\n\
-         that its sender is owed can be sent.",
-        print_duration(retry.first),
-        print_duration(retry.cap),
-        print_duration(retry.expiry)
-    );
+    about_failures(config, text);
     let _ = writeln!(
         text,
         "A message may have {}, {} recipients and {} Received fields.",
@@ -177,6 +197,29 @@ fn about_time_and_room(config: &Config, text: &mut String) {
     );
 }
 
+fn about_failures(config: &Config, text: &mut String) {
+    let retry = &config.retry;
+    let _ = writeln!(
+        text,
+        "What cannot be delivered is tried again after {}, then with growing waits of at most {}, and\n\
+         given up after {}. Its sender is told why, with {}.",
+        print_duration(retry.first),
+        print_duration(retry.longest),
+        print_duration(retry.expiry),
+        match config.notices.returned {
+            Returned::Headers => "the headers of the message",
+            Returned::Message => "the message itself where it is small",
+        }
+    );
+    if let (Some(after), false) = (retry.delay_notice_after, config.relay.from.is_empty()) {
+        let _ =
+            writeln!(text, "Who sent it from relay_from is told of a delay after {}.", print_duration(after));
+    }
+    if config.notices.undeliverable_to_postmaster {
+        text.push_str("Of what cannot even be told to its sender, postmaster gets a copy.\n");
+    }
+}
+
 /// The warnings at the end, or a word that there are none.
 fn as_list(warnings: &[String]) -> String {
     let mut text = match warnings.len() {
@@ -200,8 +243,6 @@ fn meaning_as_json(config: &Config, file: &str, warnings: &[String]) -> Value {
             "verify": local.verify,
         })
     };
-    let names =
-        |domains: &[postrider_mail::Domain]| domains.iter().map(ToString::to_string).collect::<Vec<_>>();
     let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     let (retry, limits, journal) = (&config.retry, &config.limits, &config.journal);
     json!({
@@ -214,14 +255,36 @@ fn meaning_as_json(config: &Config, file: &str, warnings: &[String]) -> Value {
         "user": config.user.as_ref().map(crate::config::UserName::as_str),
         "postmaster": config.postmaster.as_ref().map(ToString::to_string),
         "domains": config.domains.iter().map(domain).collect::<Vec<_>>(),
-        "routes": config.routes.iter().map(|route| {
-            let Destination::Local = route.to;
-            json!({ "domains": names(&route.domains), "to": "local" })
-        }).collect::<Vec<_>>(),
+        "relay_from": strings(&config.relay.from),
+        "relay_domains": strings(&config.relay.domains),
+        "routes": config.routes.iter().map(route_as_json).collect::<Vec<_>>(),
+        "dns": {
+            "servers": strings(&config.dns.servers),
+            "timeout_ms": millis(config.dns.patience.timeout),
+            "attempts": config.dns.patience.rounds,
+        },
+        "outbound": {
+            "connections": config.outbound.connections_max,
+            "connect_timeout_ms": millis(config.outbound.connect_timeout),
+            "reply_timeout_ms": millis(config.outbound.reply_timeout),
+            "idle_timeout_ms": millis(config.outbound.idle_timeout),
+            "messages_per_connection": config.outbound.messages_per_connection,
+            "rest_ms": millis(config.outbound.rest),
+        },
+        "notices": {
+            "returned": match config.notices.returned {
+                Returned::Headers => "headers",
+                Returned::Message => "message",
+            },
+            "undeliverable_to_postmaster": config.notices.undeliverable_to_postmaster,
+        },
         "retry": {
             "first_ms": millis(retry.first),
-            "cap_ms": millis(retry.cap),
+            "factor": retry.factor,
+            "cap_ms": millis(retry.longest),
+            "jitter": retry.jitter,
             "expiry_ms": millis(retry.expiry),
+            "delay_notice_after_ms": retry.delay_notice_after.map(millis),
         },
         "limits": {
             "message_octets": limits.message_octets,
@@ -232,6 +295,25 @@ fn meaning_as_json(config: &Config, file: &str, warnings: &[String]) -> Value {
             "content_in_flight_octets": limits.content_in_flight_octets,
         },
         "journal": { "keep_ms": millis(journal.keep), "octets": journal.octets },
+    })
+}
+
+fn strings(list: &[impl ToString]) -> Vec<String> {
+    list.iter().map(ToString::to_string).collect()
+}
+
+/// One rule in force: `domains` is null where it is for every local domain or for everything else.
+pub(super) fn route_as_json(route: &Route) -> Value {
+    let domains = match &route.rule.matches {
+        Matches::These(patterns) => Some(strings(patterns)),
+        Matches::Local | Matches::Everything => None,
+    };
+    let (matches, hop) = (&route.rule.matches, &route.rule.hop);
+    json!({
+        "matches": if domains.is_some() { "domains".to_owned() } else { matches.to_string() },
+        "domains": domains,
+        "to": hop.to_string(),
+        "origin": route.origin.to_string(),
     })
 }
 

@@ -37,7 +37,7 @@ enum Link {
     /// A server answers on the folder's control socket.
     Server,
     /// No server runs: the folder is open in this process.
-    Here(Here),
+    Here(Box<Here>),
 }
 
 struct Here {
@@ -52,7 +52,7 @@ pub(super) fn with<T>(
     folder: &DataFolder,
     work: impl FnOnce(&Control) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
-    let link = if running(folder.path())? { Link::Server } else { Link::Here(Here::open(folder)?) };
+    let link = if running(folder.path())? { Link::Server } else { Link::Here(Box::new(Here::open(folder)?)) };
     let control = Control { data: folder.path().to_owned(), link };
     let outcome = work(&control);
     if let Link::Here(here) = control.link {

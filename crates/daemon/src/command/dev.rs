@@ -8,6 +8,7 @@ use crate::screen::{Screen, screen};
 use crate::service::{self, Plan, Storage, privileges, sockets};
 use crate::thread::Thread;
 use clap::Args;
+use postrider_mail::dns::Zone;
 use postrider_mail::{Domain, Mailbox, Service};
 use postrider_mta::{Notices, Outbound, Settings};
 use postrider_policy::admit::Rules;
@@ -82,6 +83,8 @@ impl Dev {
             sockets: vec![(socket, Service::Mta)],
             settings: settings()?,
             directory: Arc::new(Everyone),
+            // Nothing leaves, so nobody is looked up.
+            resolver: Arc::new(Zone::default()),
             storage: Storage::default(),
             sessions_max,
             observer,

@@ -10,6 +10,7 @@ mod failure;
 mod logs;
 mod place;
 mod queue;
+mod route;
 mod send;
 mod serve;
 mod talk;
@@ -44,6 +45,7 @@ enum Command {
     Trace(trace::Trace),
     Account(account::Account),
     Alias(alias::Alias),
+    Route(route::Route),
 }
 
 impl Command {
@@ -58,6 +60,7 @@ impl Command {
             Self::Trace(trace) => ended(trace.run()),
             Self::Account(account) => ended(account.run()),
             Self::Alias(alias) => ended(alias.run()),
+            Self::Route(route) => ended(route.run()),
         }
     }
 }

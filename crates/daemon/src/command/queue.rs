@@ -4,11 +4,14 @@
 //! |---|---|
 //! | `select` | which messages are meant: ids and filters |
 //! | `list` | the table, and JSON lines |
-//! | `show` | one message with everything that is known of it |
+//! | `show`, `attempts` | one message with everything that is known of it, and what was tried for it |
+//! | `destinations` | where mail is leaving for, and what keeps it |
 //! | `act` | hold, release, retry, delete |
 //! | `words` | durations, sizes and states as people read them |
 
 mod act;
+mod attempts;
+mod destinations;
 mod list;
 mod select;
 mod show;
@@ -51,6 +54,7 @@ pub(super) struct Queue {
 enum What {
     List(list::List),
     Show(show::Show),
+    Destinations(destinations::Show),
     Hold(Hold),
     Release(Release),
     Retry(Retry),
@@ -112,7 +116,8 @@ struct Delete {
 /// Stop delivering to one destination, or at all; mail is still taken
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  postrider queue pause --why 'moving the mailboxes'\n  \
-                        postrider queue pause local\n\nA pause lasts, also over restarts, until `postrider queue resume`.")]
+                        postrider queue pause local\n\nA pause lasts, also over restarts, until `postrider queue resume`.\n\
+                        Mail that waits meanwhile expires as ever: to keep it longer, hold it.")]
 struct Pause {
     /// The destination: local, or @ and a domain; everything when there is none
     #[arg(value_parser = route_key)]
@@ -141,6 +146,7 @@ impl Queue {
         match &self.what {
             What::List(list) => list.run(),
             What::Show(show) => show.run(),
+            What::Destinations(show) => show.run(),
             What::Hold(hold) => Act::Hold(Text::clean(&hold.why)).run(&hold.selection, &hold.place),
             What::Release(release) => Act::Release.run(&release.selection, &release.place),
             What::Retry(retry) => Act::Retry.run(&retry.selection, &retry.place),

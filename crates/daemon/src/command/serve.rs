@@ -8,10 +8,10 @@ use crate::service::{self, Plan, Reload, Storage, privileges, sockets};
 use clap::Args;
 use postrider_directory::Directory;
 use postrider_mail::Service;
-use postrider_mta::{Notices, Outbound, Settings};
+use postrider_mta::Settings;
+use postrider_mta::resolver::DnsResolver;
 use postrider_policy::admit::Rules;
 use postrider_policy::local::{DomainRules, Domains, Local};
-use postrider_policy::route::{Hop, Matches, Pattern, Rule};
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -60,11 +60,17 @@ impl Serve {
         make_data_folder(&config)?;
         let directory = Directory::open(&config.data)
             .map_err(|error| Failure::unavailable(format!("the directory of users: {error}")))?;
+        let resolver = DnsResolver::new(&config.dns.servers, config.dns.patience)
+            .map_err(|error| Failure::config(format!("[dns]: {error}")))?;
+        if let Some(trouble) = resolver.trouble() {
+            tracing::warn!(%trouble, "names cannot be looked up");
+        }
         let plan = Plan {
             data: config.data.clone(),
             sockets,
             settings: settings(&config),
             directory: Arc::new(directory),
+            resolver: Arc::new(resolver),
             storage: storage(&config),
             sessions_max: wanted.min(sessions_possible),
             observer: None,
@@ -94,7 +100,7 @@ fn make_data_folder(config: &Config) -> Result<(), Failure> {
 }
 
 /// The configuration as the agents know it.
-fn settings(config: &Config) -> Settings {
+pub(super) fn settings(config: &Config) -> Settings {
     let domains = config.domains.iter().map(|local| {
         let rules = DomainRules { subaddress: local.subaddress.separator(), verify: local.verify };
         (local.domain.clone(), rules)
@@ -104,12 +110,6 @@ fn settings(config: &Config) -> Settings {
         domains: Domains::These(domains.collect()),
         postmaster: config.postmaster.clone(),
     };
-    let routes = config.routes.iter().map(|route| Rule {
-        matches: Matches::These(route.domains.iter().cloned().map(Pattern::Exactly).collect()),
-        hop: match route.to {
-            config::Destination::Local => Hop::Local,
-        },
-    });
     Settings {
         hostname: config.hostname.clone(),
         banner: "Postrider".into(),
@@ -118,24 +118,22 @@ fn settings(config: &Config) -> Settings {
         rules: Rules {
             sessions_per_peer_max: config.limits.sessions_per_peer,
             hops_max: config.limits.hops,
-            // Local domains that no rule names are local.
-            routes: routes.chain([Rule { matches: Matches::Local, hop: Hop::Local }]).collect(),
+            relay: config.relay.clone(),
+            routes: config.routes.iter().map(|route| route.rule.clone()).collect(),
             ..Rules::new(local)
         },
-        outbound: Outbound::default(),
-        notices: Notices::default(),
+        outbound: config.outbound,
+        notices: config.notices,
     }
 }
 
 fn storage(config: &Config) -> Storage {
     let octets = config.limits.content_in_flight_octets;
-    let mut queue = postrider_queue::Settings {
+    let queue = postrider_queue::Settings {
         in_flight_octets_max: usize::try_from(octets).unwrap_or(usize::MAX),
+        retry: config.retry,
         ..postrider_queue::Settings::default()
     };
-    queue.retry.first = config.retry.first;
-    queue.retry.longest = config.retry.cap;
-    queue.retry.expiry = config.retry.expiry;
     let journal =
         postrider_journal::Settings { keep: config.journal.keep, octets_max: config.journal.octets };
     Storage { queue, journal }
@@ -154,6 +152,7 @@ fn reload(path: PathBuf, mut old: Config) -> Reload {
         differs("data", new.data != old.data);
         differs("listen", new.listeners != old.listeners);
         differs("user", new.user != old.user);
+        differs("[dns]", new.dns != old.dns);
         differs("[retry]", new.retry != old.retry);
         differs("[journal]", new.journal != old.journal);
         differs("[limits] sessions", new.limits.sessions != old.limits.sessions);
@@ -170,6 +169,7 @@ fn reload(path: PathBuf, mut old: Config) -> Reload {
             data: old.data.clone(),
             listeners: old.listeners.clone(),
             user: old.user.clone(),
+            dns: old.dns.clone(),
             retry: old.retry,
             journal: old.journal,
             limits: config::Limits {

@@ -22,18 +22,21 @@ const STORIES: u16 = 20;
 #[derive(Debug, Args)]
 #[command(
     long_about = "Tell what happened to a message, in a session, or to an address.\n\nEvery conversation and every delivery is a story: \
-                  who said what, which check decided, what became of it. Stories are shown oldest first.",
+                  who said what, which check decided, which hosts were tried, what became of it and when it is tried again. \
+                  Stories are shown oldest first.",
     after_help = "\
 Examples:
   postrider trace last
   postrider trace 38g4gvap40001
   postrider trace friend@local.example --limit 5 --data ./mail
+  postrider trace mx1.example.org
   postrider trace 'no such user'
 
 With --json there is one object per line and story. Exit code 69: nothing was found, or there is no journal."
 )]
 pub(super) struct Trace {
-    /// `last`, the id of a message, session or attempt, an address, a Message-ID, an IP address, or words
+    /// `last`, the id of a message, session or attempt, an address, a Message-ID, an IP address, a host or domain
+    /// that was sent to, or words
     #[arg(value_name = "WHAT", required = true)]
     what: Vec<String>,
     /// Show at most so many stories, the newest [default: 20]; of `last`, so many sessions [default: 1]

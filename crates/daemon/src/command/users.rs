@@ -2,8 +2,8 @@
 //!
 //! The database is changed directly; a running server sees a change with its next look-up.
 
-use super::Failure;
 use super::place::DataFolder;
+use super::{Failure, serve};
 use crate::config::{Config, UserName};
 use crate::exit::Exit;
 use crate::service::privileges;
@@ -11,7 +11,8 @@ use clap::Args;
 use nix::unistd::User;
 use postrider_directory::{Directory, Error};
 use postrider_mail::Mailbox;
-use postrider_policy::local::is_postmaster;
+use postrider_policy::admit::Rules;
+use postrider_policy::route::{Hop, onward};
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
@@ -33,6 +34,18 @@ pub(super) struct Users {
     folder: DataFolder,
     /// With the name of its file.
     config: Option<(Config, PathBuf)>,
+    /// What the configuration means for addresses.
+    rules: Option<Rules>,
+}
+
+/// Where the mail of an alias's member goes, as far as is known.
+pub(super) enum Member {
+    /// To an account or alias of this server.
+    Local,
+    /// To another host, by this hop.
+    Elsewhere(Hop),
+    /// Without a configuration nobody can say.
+    Unknown,
 }
 
 impl Home {
@@ -46,7 +59,8 @@ impl Home {
             (None, Some(data)) => (DataFolder::named(data)?, None),
             (None, None) => return Err(Failure::usage("whose users? --config FILE or --data DIR")),
         };
-        let users = Users { folder, config };
+        let rules = config.as_ref().map(|(config, _)| serve::settings(config).rules);
+        let users = Users { folder, config, rules };
         users.check_owner()?;
         Ok(users)
     }
@@ -116,24 +130,24 @@ impl Users {
         )))
     }
 
-    /// Refuses a member of an alias whose mail would have to be sent onward.
-    pub(super) fn check_member(&self, member: &Mailbox) -> Result<(), Failure> {
+    /// Where a member of an alias is; refuses one that no route leads to.
+    pub(super) fn check_member(&self, member: &Mailbox) -> Result<Member, Failure> {
+        let Some(rules) = &self.rules else { return Ok(Member::Unknown) };
         if self.is_local(member) {
-            return Ok(());
+            return Ok(Member::Local);
         }
-        Err(Failure::data(format!(
-            "{member}: {} is not a local domain, and this server does not send mail onward yet\n  \
-             mail to the alias would be refused: name members in local domains",
-            member.host()
-        )))
+        match onward(&rules.routes, &rules.local, member) {
+            Some(rule) => Ok(Member::Elsewhere(rule.hop.clone())),
+            None => Err(Failure::data(format!(
+                "{member}: {host} is not a local domain, and no route leads to it\n  \
+                 mail to the alias would be refused: name another member, or add a [[route]] for {host}",
+                host = member.host()
+            ))),
+        }
     }
 
     fn is_local(&self, address: &Mailbox) -> bool {
-        let Some((config, _)) = &self.config else { return true };
-        address.host().domain().is_some_and(|domain| {
-            config.domains.iter().any(|local| local.domain == *domain)
-                || (*domain == config.hostname && is_postmaster(address))
-        })
+        self.rules.as_ref().is_none_or(|rules| rules.local.rules(address).is_some())
     }
 
     /// A server that runs as another user than the folder's owner could not read what is written here.

@@ -1,11 +1,17 @@
 //! The grammar of the file: which keys stand where, and how each is read. What values mean to each other
 //! is [`super::sense`]'s; so this keeps every value with its place.
 
-use super::limits::{HOPS, RECIPIENTS, SESSIONS, SESSIONS_PER_PEER};
+use super::addresses::{list, network, pattern, smarthost};
+use super::hop::{DraftRoute, route};
+use super::limits::{HOPS, RECIPIENTS, RETRY_FACTOR, RETRY_JITTER, SESSIONS, SESSIONS_PER_PEER};
+use super::outward::{self, DraftOutbound};
 use super::problem::{Problem, Span, quoted};
 use super::reader::{Section, Value};
-use super::{Destination, Subaddress, UserName, values};
-use postrider_mail::{Domain, Mailbox, Service};
+use super::{Dns, Subaddress, UserName, values};
+use ipnet::IpNet;
+use postrider_mail::{Domain, Host, Mailbox, Service};
+use postrider_mta::Notices;
+use postrider_policy::route::Pattern;
 use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -24,7 +30,14 @@ pub(super) struct Draft {
     pub(super) domains: Vec<DraftDomain>,
     /// Whether every local domain could be read: if not, a name that seems unknown may be one of them.
     pub(super) all_domains_read: bool,
+    pub(super) relay_from: Vec<Spanned<IpNet>>,
+    pub(super) relay_domains: Vec<Spanned<Pattern>>,
+    /// Host and port.
+    pub(super) smarthost: Option<Spanned<(Host, u16)>>,
     pub(super) routes: Vec<DraftRoute>,
+    pub(super) dns: Dns,
+    pub(super) outbound: DraftOutbound,
+    pub(super) notices: Notices,
     pub(super) retry: DraftRetry,
     pub(super) limits: DraftLimits,
     pub(super) journal: DraftJournal,
@@ -43,17 +56,15 @@ pub(super) struct DraftDomain {
     pub(super) verify: bool,
 }
 
-#[derive(Debug)]
-pub(super) struct DraftRoute {
-    pub(super) domains: Vec<Spanned<Domain>>,
-    pub(super) to: Destination,
-}
-
 #[derive(Debug, Default)]
 pub(super) struct DraftRetry {
     pub(super) first: Option<Spanned<Duration>>,
     pub(super) cap: Option<Spanned<Duration>>,
+    pub(super) factor: Option<Spanned<f64>>,
+    pub(super) jitter: Option<Spanned<f64>>,
     pub(super) expiry: Option<Spanned<Duration>>,
+    /// `"never"` is no duration.
+    pub(super) delay_notice_after: Option<Spanned<Option<Duration>>>,
 }
 
 #[derive(Debug, Default)]
@@ -82,11 +93,11 @@ pub(super) fn read(file: &DeTable<'_>, problems: &mut Vec<Problem>) -> Draft {
         postmaster: top.optional("postmaster", values::mailbox, problems),
         ..Draft::default()
     };
-    if let Some((_, list)) = top.raw("listen") {
-        listen(list, &mut draft.listeners, problems);
+    if let Some((_, value)) = top.raw("listen") {
+        listen(value, &mut draft.listeners, problems);
     }
     if let Some((_, list)) = top.raw("listener") {
-        for section in sections(list, "listener", problems) {
+        for (section, _) in sections(list, "listener", problems) {
             draft.listeners.extend(listener(section, problems));
         }
     }
@@ -95,11 +106,7 @@ pub(super) fn read(file: &DeTable<'_>, problems: &mut Vec<Problem>) -> Draft {
         draft.domains = domains(value, problems);
     }
     draft.all_domains_read = problems.len() == problems_before;
-    if let Some((_, list)) = top.raw("route") {
-        for section in sections(list, "route", problems) {
-            draft.routes.extend(route(section, problems));
-        }
-    }
+    outgoing(&mut top, &mut draft, problems);
     if let Some(section) = section(&mut top, "retry", "[retry]", problems) {
         draft.retry = retry(section, problems);
     }
@@ -109,33 +116,43 @@ pub(super) fn read(file: &DeTable<'_>, problems: &mut Vec<Problem>) -> Draft {
     if let Some(section) = section(&mut top, "journal", "[journal]", problems) {
         draft.journal = journal(section, problems);
     }
-    if let Some(at) = top.reserved("dns") {
-        problems.push(
-            Problem::at(at, "`dns` does nothing yet: it arrives with remote delivery")
-                .help("leave the section out; nothing this server does now asks the DNS"),
-        );
-    }
     top.close(problems);
     // Without any domain, an error elsewhere may be their misspelled section.
     draft.all_domains_read &= !draft.domains.is_empty() || problems.is_empty();
     draft
 }
 
-/// `listen = ["0.0.0.0:25", "[::]:25"]`: short for listeners of the service mta.
-fn listen(value: &Value<'_>, listeners: &mut Vec<DraftListener>, problems: &mut Vec<Problem>) {
-    let DeValue::Array(list) = value.get_ref() else {
-        let problem = values::wrong_kind(value, "a list such as [\"0.0.0.0:25\", \"[::]:25\"]");
-        return problems.push(problem.of_key("listen"));
-    };
-    for value in list {
-        match values::socket_address(value) {
-            Ok(address) => {
-                let address = Spanned::new(value.span(), address);
-                listeners.push(DraftListener { address, service: Service::Mta });
-            }
-            Err(problem) => problems.push(problem.of_key("listen")),
+/// What has to do with mail that leaves.
+fn outgoing(top: &mut Section<'_, '_>, draft: &mut Draft, problems: &mut Vec<Problem>) {
+    if let Some((_, value)) = top.raw("relay_from") {
+        draft.relay_from =
+            list(value, ("relay_from", "[\"192.0.2.0/24\", \"2001:db8::/32\"]"), network, problems);
+    }
+    if let Some((_, value)) = top.raw("relay_domains") {
+        draft.relay_domains = list(value, ("relay_domains", "[\"example.net\"]"), pattern, problems);
+    }
+    draft.smarthost = top.optional("smarthost", smarthost, problems);
+    if let Some((_, value)) = top.raw("route") {
+        for (section, at) in sections(value, "route", problems) {
+            draft.routes.extend(route(section, at, problems));
         }
     }
+    if let Some(section) = section(top, "dns", "[dns]", problems) {
+        draft.dns = outward::dns(section, problems);
+    }
+    if let Some(section) = section(top, "outbound", "[outbound]", problems) {
+        draft.outbound = outward::outbound(section, problems);
+    }
+    if let Some(section) = section(top, "notices", "[notices]", problems) {
+        draft.notices = outward::notices(section, problems);
+    }
+}
+
+/// `listen = ["0.0.0.0:25", "[::]:25"]`: short for listeners of the service mta.
+fn listen(value: &Value<'_>, listeners: &mut Vec<DraftListener>, problems: &mut Vec<Problem>) {
+    let addresses =
+        list(value, ("listen", "[\"0.0.0.0:25\", \"[::]:25\"]"), values::socket_address, problems);
+    listeners.extend(addresses.into_iter().map(|address| DraftListener { address, service: Service::Mta }));
 }
 
 fn listener(mut section: Section<'_, '_>, problems: &mut Vec<Problem>) -> Option<DraftListener> {
@@ -206,38 +223,14 @@ fn forgotten_quotes(key: &Spanned<Cow<'_, str>>, settings: &DeTable<'_>) -> Opti
     Some(problem.here("a dot outside quotes separates keys").help(format!("write [domains.\"{name}\"]")))
 }
 
-fn route(mut section: Section<'_, '_>, problems: &mut Vec<Problem>) -> Option<DraftRoute> {
-    let to = section.required("to", "to = \"local\"", values::destination, problems);
-    let domains = section.required("domains", "domains = [\"example.org\"]", list, problems);
-    section.close(problems);
-    let list = domains?;
-    let mut domains = Vec::new();
-    for value in *list.get_ref() {
-        match values::domain(value) {
-            Ok(domain) => domains.push(Spanned::new(value.span(), domain)),
-            Err(problem) => problems.push(problem.of_key("domains")),
-        }
-    }
-    if list.get_ref().is_empty() {
-        let problem = Problem::at(list.span(), "this route is for no domain")
-            .help("name a domain, or remove the route");
-        problems.push(problem);
-    }
-    Some(DraftRoute { domains, to: to?.into_inner() })
-}
-
-fn list<'v, 'i>(value: &'v Value<'i>) -> Result<&'v toml::de::DeArray<'i>, Problem> {
-    match value.get_ref() {
-        DeValue::Array(list) => Ok(list),
-        _ => Err(values::wrong_kind(value, "a list such as [\"example.org\"]")),
-    }
-}
-
 fn retry(mut section: Section<'_, '_>, problems: &mut Vec<Problem>) -> DraftRetry {
     let retry = DraftRetry {
         first: section.optional("first", values::duration, problems),
         cap: section.optional("cap", values::duration, problems),
+        factor: section.optional("factor", |value| values::number(value, RETRY_FACTOR), problems),
+        jitter: section.optional("jitter", |value| values::number(value, RETRY_JITTER), problems),
         expiry: section.optional("expiry", values::duration, problems),
+        delay_notice_after: section.optional("delay_notice_after", values::duration_or_never, problems),
     };
     section.close(problems);
     retry
@@ -283,8 +276,12 @@ fn section<'t, 'i>(
     }
 }
 
-/// The sections of `[[key]]`, in order.
-fn sections<'t, 'i>(value: &'t Value<'i>, key: &str, problems: &mut Vec<Problem>) -> Vec<Section<'t, 'i>> {
+/// The sections of `[[key]]`, in order, each with its place.
+fn sections<'t, 'i>(
+    value: &'t Value<'i>,
+    key: &str,
+    problems: &mut Vec<Problem>,
+) -> Vec<(Section<'t, 'i>, Span)> {
     let write = format!("[[{key}]]");
     let DeValue::Array(list) = value.get_ref() else {
         let problem = values::wrong_kind(value, &format!("written as {write}"));
@@ -295,7 +292,7 @@ fn sections<'t, 'i>(value: &'t Value<'i>, key: &str, problems: &mut Vec<Problem>
     let mut sections = Vec::new();
     for value in list {
         match values::table(value, &write) {
-            Ok(table) => sections.push(Section::new(write.clone(), table, value.span())),
+            Ok(table) => sections.push((Section::new(write.clone(), table, value.span()), value.span())),
             Err(problem) => problems.push(problem.of_key(key)),
         }
     }

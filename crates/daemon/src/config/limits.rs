@@ -5,8 +5,9 @@
 pub(crate) use postrider_journal::limits::{
     KEEP_DEFAULT as JOURNAL_KEEP_DEFAULT, OCTETS_DEFAULT as JOURNAL_SIZE_DEFAULT,
 };
+pub(crate) use postrider_mta::limits::REST_LONGEST as REST_MAX;
 pub(crate) use postrider_policy::limits::{HOPS_DEFAULT, SESSIONS_PER_PEER_DEFAULT};
-pub(crate) use postrider_queue::limits::{EXPIRY_DEFAULT, RETRY_FIRST_DEFAULT, RETRY_LONGEST_DEFAULT};
+pub(crate) use postrider_queue::limits::EXPIRY_MAX;
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -40,6 +41,25 @@ pub(crate) const SESSIONS: RangeInclusive<u32> = 0..=1_000_000;
 pub(crate) const SESSIONS_PER_PEER: RangeInclusive<u32> = 1..=1_000_000;
 /// Received fields.
 pub(crate) const HOPS: RangeInclusive<u32> = 1..=1000;
+/// Connections to other hosts, all together or to one of them.
+pub(crate) const CONNECTIONS: RangeInclusive<u32> = 1..=100_000;
+/// Messages that one connection carries.
+pub(crate) const MESSAGES_PER_CONNECTION: RangeInclusive<u32> = 1..=1_000_000;
+/// How long a connection may take to be made.
+pub(crate) const CONNECT_TIMEOUT_MAX: Duration = Duration::from_secs(10 * 60);
+/// How long a reply may take; RFC 5321 §4.5.3.2 asks for no more than ten minutes.
+pub(crate) const REPLY_TIMEOUT_MAX: Duration = Duration::from_secs(60 * 60);
+/// How long a connection may wait for the next message; servers wait five minutes (RFC 5321 §4.5.3.2.7).
+pub(crate) const IDLE_TIMEOUT_MAX: Duration = Duration::from_secs(5 * 60);
+/// How long one name server may take to answer one question; a look-up as a whole ends with
+/// [`postrider_mta::limits::DNS_TIMEOUT`].
+pub(crate) const DNS_TIMEOUT_MAX: Duration = postrider_mta::limits::DNS_TIMEOUT;
+/// How often the name servers are asked one question.
+pub(crate) const DNS_ATTEMPTS: RangeInclusive<u32> = 1..=5;
+/// How many times as long as the one before a wait may be.
+pub(crate) const RETRY_FACTOR: RangeInclusive<f64> = 1.0..=10.0;
+/// The part of itself by which a wait is moved either way.
+pub(crate) const RETRY_JITTER: RangeInclusive<f64> = 0.0..=0.5;
 /// Octets of a user's name on this system (`useradd` allows as many).
 pub(crate) const USER_OCTETS_MAX: usize = 32;
 
@@ -54,6 +74,8 @@ pub(crate) const RECIPIENTS_EXPECTED: u32 = 100;
 
 /// Problems told at once; the rest is counted.
 pub(crate) const PROBLEMS_SHOWN_MAX: usize = 20;
+/// Domains of one route that a sentence names; the rest is counted.
+pub(crate) const DOMAINS_SHOWN_MAX: usize = 10;
 /// Characters of a source line shown around a problem.
 pub(crate) const LINE_CHARS_SHOWN_MAX: usize = 160;
 /// Characters of a value quoted in a sentence.

@@ -16,17 +16,23 @@
 //! | `grammar` | which keys stand where |
 //! | `reader` | one table: each key once, unknown ones refused |
 //! | `values` | single values |
+//! | `addresses` | networks, hosts, patterns of domains |
 //! | `units` | durations and sizes |
-//! | `sense` | what values mean to each other |
+//! | `hop`, `outward` | where mail goes, and how it leaves |
+//! | `sense`, `routes` | what values mean to each other |
 //! | `warning` | what is allowed and perhaps not meant |
 //! | `problem`, `report` | what is wrong, and how it is shown |
 //! | `limits` | defaults and bounds |
 
+mod addresses;
 mod grammar;
+mod hop;
 mod limits;
+mod outward;
 mod problem;
 mod reader;
 mod report;
+mod routes;
 mod sense;
 #[cfg(test)]
 mod tests;
@@ -36,9 +42,14 @@ mod warning;
 
 pub(crate) use problem::enumerated;
 pub(crate) use report::{Broken, Look};
+pub(crate) use routes::Route;
 
 use limits::{FILE_OCTETS_MAX, SUBADDRESS_DEFAULT, USER_OCTETS_MAX};
 use postrider_mail::{Domain, Mailbox, Service, Text};
+use postrider_mta::resolver::Patience;
+use postrider_mta::{Notices, Outbound};
+use postrider_policy::relay::Relay;
+use postrider_queue::Retry;
 use problem::{Problem, quoted};
 use std::fs::File;
 use std::io::{self, Read};
@@ -50,7 +61,7 @@ use std::time::Duration;
 use toml::de::DeTable;
 
 /// A configuration that makes sense as a whole. Only this module makes one.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Config {
     /// Our name in the banner and in Received; ASCII.
     pub(crate) hostname: Domain,
@@ -64,10 +75,17 @@ pub(crate) struct Config {
     pub(crate) postmaster: Option<Mailbox>,
     /// The local domains, by name, each once.
     pub(crate) domains: Vec<LocalDomain>,
-    /// Where mail goes, in order: the first that names a domain takes it. A local domain that no route
-    /// names is delivered here.
+    /// Who may send through this server.
+    pub(crate) relay: Relay,
+    /// Where mail goes, in order, those that nobody wrote included: the first that matches decides.
     pub(crate) routes: Vec<Route>,
-    /// When to try again.
+    /// Whom to ask for names.
+    pub(crate) dns: Dns,
+    /// How mail leaves, whatever its route.
+    pub(crate) outbound: Outbound,
+    /// What senders are told.
+    pub(crate) notices: Notices,
+    /// When to try again: `first <= longest <= expiry`, none zero.
     pub(crate) retry: Retry,
     /// How much is taken.
     pub(crate) limits: Limits,
@@ -95,31 +113,13 @@ pub(crate) struct LocalDomain {
     pub(crate) verify: bool,
 }
 
-/// One rule of where mail goes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Route {
-    /// The domains it is for, at least one.
-    pub(crate) domains: Vec<Domain>,
-    /// Where their mail goes.
-    pub(crate) to: Destination,
-}
-
-/// Where a route leads.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Destination {
-    /// Into a mailbox of this host.
-    Local,
-}
-
-/// When to try again: `first <= cap <= expiry`, none zero.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Retry {
-    /// The wait before the second attempt.
-    pub(crate) first: Duration,
-    /// The longest wait.
-    pub(crate) cap: Duration,
-    /// When to give up.
-    pub(crate) expiry: Duration,
+/// Whom to ask for names.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Dns {
+    /// Addresses and ports; none: what the system is set to.
+    pub(crate) servers: Vec<SocketAddr>,
+    /// How long and how often.
+    pub(crate) patience: Patience,
 }
 
 /// How much is taken. None is zero.
@@ -247,7 +247,7 @@ impl Config {
         let mut problems: Vec<Problem> = errors.iter().map(|error| syntax(error, source)).collect();
         if problems.is_empty() {
             let draft = grammar::read(table.get_ref(), &mut problems);
-            if let Some(config) = sense::make(draft, &mut problems) {
+            if let Some(config) = sense::make(draft, source, &mut problems) {
                 return Ok(config);
             }
         }

@@ -10,21 +10,43 @@ use toml::de::{DeTable, DeValue};
 pub(super) type Value<'i> = Spanned<DeValue<'i>>;
 
 /// Where a key belongs, for those who write it in another section. Only words of help depend on it.
-pub(super) const HOMES: [(&str, &str); 23] = [
+pub(super) const HOMES: [(&str, &str); 45] = [
     ("hostname", TOP),
     ("data", TOP),
     ("listen", TOP),
     ("user", TOP),
     ("postmaster", TOP),
+    ("relay_from", TOP),
+    ("relay_domains", TOP),
+    ("smarthost", TOP),
     ("address", "in a [[listener]]"),
     ("service", "in a [[listener]]"),
     ("tls", "in a [[listener]]"),
     ("subaddress", "in the section of a domain, as [domains.\"example.org\"]"),
     ("verify", "in the section of a domain, as [domains.\"example.org\"]"),
     ("to", "in a [[route]]"),
+    ("port", "in a [[route]]"),
+    ("ip", "in a [[route]]"),
+    ("source", "in a [[route]]"),
+    ("eight_bit", "in a [[route]]"),
+    ("allow", "in a [[route]]"),
+    ("connections", "in [outbound] (all together) or in a [[route]] (to one host)"),
+    ("connect_timeout", "in [outbound]"),
+    ("reply_timeout", "in [outbound]"),
+    ("idle_timeout", "in [outbound]"),
+    ("messages_per_connection", "in [outbound]"),
+    ("rest", "in [outbound]"),
+    ("servers", "in [dns]"),
+    ("timeout", "in [dns]"),
+    ("attempts", "in [dns]"),
+    ("returned", "in [notices]"),
+    ("undeliverable_to_postmaster", "in [notices]"),
     ("first", "in [retry]"),
     ("cap", "in [retry]"),
+    ("factor", "in [retry]"),
+    ("jitter", "in [retry]"),
     ("expiry", "in [retry]"),
+    ("delay_notice_after", "in [retry]"),
     ("message_size", "in [limits]"),
     ("recipients", "in [limits]"),
     ("sessions", "in [limits]"),
@@ -46,21 +68,13 @@ pub(super) struct Section<'t, 'i> {
     /// Where its header stands; `None` for the top of the file.
     header: Option<Span>,
     known: Vec<&'static str>,
-    reserved: Option<&'static str>,
     missing: Vec<(&'static str, &'static str)>,
 }
 
 impl<'t, 'i> Section<'t, 'i> {
     /// Starts to read the top of a file.
     pub(super) fn top(table: &'t DeTable<'i>) -> Self {
-        Self {
-            title: String::new(),
-            table,
-            header: None,
-            known: Vec::new(),
-            reserved: None,
-            missing: Vec::new(),
-        }
+        Self { title: String::new(), table, header: None, known: Vec::new(), missing: Vec::new() }
     }
 
     /// Starts to read the section with this title and header.
@@ -72,12 +86,6 @@ impl<'t, 'i> Section<'t, 'i> {
     pub(super) fn raw(&mut self, key: &'static str) -> Option<(Span, &'t Value<'i>)> {
         self.known.push(key);
         self.table.get_key_value(key).map(|(key, value)| (key.span(), value))
-    }
-
-    /// The place of a key that will mean something one day: the caller refuses it, and nobody is led to it.
-    pub(super) fn reserved(&mut self, key: &'static str) -> Option<Span> {
-        self.reserved = Some(key);
-        self.table.get_key_value(key).map(|(key, _)| key.span())
     }
 
     /// The value of `key`, if it is there and `read` takes it.
@@ -115,7 +123,7 @@ impl<'t, 'i> Section<'t, 'i> {
     pub(super) fn close(mut self, problems: &mut Vec<Problem>) {
         for (key, value) in self.table.iter() {
             let name: &str = key.get_ref();
-            if self.known.contains(&name) || self.reserved == Some(name) {
+            if self.known.contains(&name) {
                 continue;
             }
             let nearest = self.nearest(key.get_ref());

@@ -1,15 +1,18 @@
 //! What values mean to each other: duplicates, contradictions, names of nothing. It makes the
 //! [`Config`], or says why there can be none, pointing at both sides of a clash.
 
-use super::grammar::{Draft, DraftDomain, DraftJournal, DraftLimits, DraftListener, DraftRetry, DraftRoute};
+use super::grammar::{Draft, DraftDomain, DraftJournal, DraftLimits, DraftListener, DraftRetry};
 use super::limits::{
-    CONTENT_IN_FLIGHT_DEFAULT, EXPIRY_DEFAULT, HOPS_DEFAULT, JOURNAL_KEEP_DEFAULT, JOURNAL_SIZE_DEFAULT,
-    LISTENERS_MAX, RETRY_FIRST_DEFAULT, RETRY_LONGEST_DEFAULT, SESSIONS_PER_PEER_DEFAULT,
+    CONTENT_IN_FLIGHT_DEFAULT, EXPIRY_MAX, HOPS_DEFAULT, JOURNAL_KEEP_DEFAULT, JOURNAL_SIZE_DEFAULT,
+    LISTENERS_MAX, SESSIONS_PER_PEER_DEFAULT,
 };
 use super::problem::{Problem, Span, quoted};
 use super::units::print_duration;
-use super::{Config, Journal, Limits, Listener, LocalDomain, Retry, Route, Subaddress};
+use super::{Config, Journal, Limits, Listener, LocalDomain, Subaddress, routes};
 use postrider_mail::{Domain, Mailbox, Service};
+use postrider_policy::limits::SMTP_PORT;
+use postrider_policy::relay::Relay;
+use postrider_queue::Retry;
 use postrider_smtp::limits::{CONTENT_OCTETS_DEFAULT, RECIPIENTS_DEFAULT};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -17,21 +20,16 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 use toml::Spanned;
 
-/// Where other mail servers come (RFC 5321 §4.5.4.2).
-const SMTP_PORT: u16 = 25;
-
 /// The configuration that `draft` describes. `None` only if there are problems.
-pub(super) fn make(draft: Draft, problems: &mut Vec<Problem>) -> Option<Config> {
+pub(super) fn make(draft: Draft, source: &str, problems: &mut Vec<Problem>) -> Option<Config> {
     listeners_differ(&draft.listeners, problems);
     lmtp_is_not_on_port_25(&draft.listeners, problems);
     let places = domains_differ(&draft.domains, problems);
-    if draft.all_domains_read {
-        routes_name_local_domains(&draft.routes, &places, problems);
-        if let Some(postmaster) = &draft.postmaster {
-            postmaster_is_local(postmaster, &places, problems);
-        }
+    if let (true, Some(postmaster)) = (draft.all_domains_read, &draft.postmaster) {
+        postmaster_is_local(postmaster, &places, problems);
     }
-    routes_are_reached(&draft.routes, problems);
+    routes::check(&draft, &places, problems);
+    connections_fit(&draft, problems);
     let retry = retry(&draft.retry, problems);
     let limits = limits(draft.limits, problems);
     if !problems.is_empty() {
@@ -46,7 +44,14 @@ pub(super) fn make(draft: Draft, problems: &mut Vec<Problem>) -> Option<Config> 
         postmaster: draft.postmaster.map(Spanned::into_inner),
         listeners: draft.listeners.into_iter().map(listener).collect(),
         domains,
-        routes: draft.routes.into_iter().map(route).collect(),
+        relay: Relay {
+            from: draft.relay_from.into_iter().map(Spanned::into_inner).collect(),
+            domains: draft.relay_domains.into_iter().map(Spanned::into_inner).collect(),
+        },
+        routes: routes::in_force(draft.routes, draft.smarthost, &places, source),
+        dns: draft.dns,
+        outbound: draft.outbound.outbound,
+        notices: draft.notices,
         retry,
         limits,
         journal: journal(draft.journal),
@@ -63,10 +68,6 @@ fn local_domain(draft: DraftDomain) -> LocalDomain {
         subaddress: draft.subaddress.unwrap_or_else(Subaddress::of_default),
         verify: draft.verify,
     }
-}
-
-fn route(draft: DraftRoute) -> Route {
-    Route { domains: draft.domains.into_iter().map(Spanned::into_inner).collect(), to: draft.to }
 }
 
 /// No two listeners want the same address and port; a wildcard wants them all. IPv6 listeners take IPv6
@@ -140,37 +141,6 @@ fn domains_differ(domains: &[DraftDomain], problems: &mut Vec<Problem>) -> BTree
     places
 }
 
-fn routes_name_local_domains(
-    routes: &[DraftRoute],
-    local: &BTreeMap<Domain, Span>,
-    problems: &mut Vec<Problem>,
-) {
-    for domain in routes.iter().flat_map(|route| &route.domains) {
-        if !local.contains_key(domain.get_ref()) {
-            let problem = Problem::at(domain.span(), format!("{} is not a local domain", domain.get_ref()));
-            problems.push(
-                problem
-                    .here("routed to \"local\"")
-                    .help(format!("add the section [domains.{}]", quoted(domain.get_ref().as_str()))),
-            );
-        }
-    }
-}
-
-/// The first route that names a domain takes it, so no later one may name it.
-fn routes_are_reached(routes: &[DraftRoute], problems: &mut Vec<Problem>) {
-    let mut taken: BTreeMap<&Domain, Span> = BTreeMap::new();
-    for domain in routes.iter().flat_map(|route| &route.domains) {
-        if let Some(first) = taken.get(domain.get_ref()) {
-            let message = format!("the route of {} is never reached", domain.get_ref());
-            let problem = Problem::at(domain.span(), message).here("never reached");
-            problems.push(problem.and(first.clone(), "the first route that matches wins: this one"));
-        } else {
-            taken.insert(domain.get_ref(), domain.span());
-        }
-    }
-}
-
 fn postmaster_is_local(
     postmaster: &Spanned<Mailbox>,
     local: &BTreeMap<Domain, Span>,
@@ -191,15 +161,23 @@ fn postmaster_is_local(
 
 /// `first <= cap <= expiry`; a clash with a default is explained at the key that was written.
 fn retry(draft: &DraftRetry, problems: &mut Vec<Problem>) -> Retry {
+    let default = Retry::default();
     let value = |given: &Option<Spanned<Duration>>, default| given.as_ref().map_or(default, |d| *d.get_ref());
+    let number = |given: &Option<Spanned<f64>>, default| given.as_ref().map_or(default, |n| *n.get_ref());
     let retry = Retry {
-        first: value(&draft.first, RETRY_FIRST_DEFAULT),
-        cap: value(&draft.cap, RETRY_LONGEST_DEFAULT),
-        expiry: value(&draft.expiry, EXPIRY_DEFAULT),
+        first: value(&draft.first, default.first),
+        factor: number(&draft.factor, default.factor),
+        longest: value(&draft.cap, default.longest),
+        jitter: number(&draft.jitter, default.jitter),
+        expiry: value(&draft.expiry, default.expiry),
+        delay_notice_after: draft
+            .delay_notice_after
+            .as_ref()
+            .map_or(default.delay_notice_after, |after| *after.get_ref()),
     };
     let steps = [
-        ("first", retry.first, &draft.first, "cap", retry.cap, &draft.cap),
-        ("cap", retry.cap, &draft.cap, "expiry", retry.expiry, &draft.expiry),
+        ("first", retry.first, &draft.first, "cap", retry.longest, &draft.cap),
+        ("cap", retry.longest, &draft.cap, "expiry", retry.expiry, &draft.expiry),
     ];
     for (small_key, small, small_at, large_key, large, large_at) in steps {
         if small <= large {
@@ -221,7 +199,26 @@ fn retry(draft: &DraftRetry, problems: &mut Vec<Problem>) -> Retry {
             (None, None) => Problem::nowhere(message),
         });
     }
+    if let Some(expiry) = draft.expiry.as_ref().filter(|expiry| *expiry.get_ref() > EXPIRY_MAX) {
+        let message = format!("`expiry` may be at most {}", print_duration(EXPIRY_MAX));
+        problems.push(Problem::at(expiry.span(), message));
+    }
     retry
+}
+
+/// No route wants more connections to one host than there may be at all.
+fn connections_fit(draft: &Draft, problems: &mut Vec<Problem>) {
+    let all = draft.outbound.outbound.connections_max;
+    for connections in draft.routes.iter().filter_map(|route| route.connections.as_ref()) {
+        if *connections.get_ref() > all {
+            let message = format!("`connections` to one host are more than all together ({all})");
+            let problem = Problem::at(connections.span(), message);
+            problems.push(match &draft.outbound.connections {
+                Some(at) => problem.and(at.span(), "all together"),
+                None => problem.help(format!("`connections` in [outbound] is {all} unless it is written")),
+            });
+        }
+    }
 }
 
 fn limits(draft: DraftLimits, problems: &mut Vec<Problem>) -> Limits {

@@ -1,10 +1,12 @@
 //! Facts about the whole way from text to values. How broken files are told is in `tests/broken_*.rs`.
 
+use super::Config;
 use super::limits::{FILE_OCTETS_MAX, PROBLEMS_SHOWN_MAX};
 use super::reader::HOMES;
 use super::report::Look;
-use super::{Config, Destination};
 use postrider_mail::Service;
+use postrider_mta::Returned;
+use postrider_policy::route::{EightBit, Family, Hop};
 use proptest::prelude::*;
 use std::time::Duration;
 
@@ -15,6 +17,9 @@ data = "/var/lib/postrider"
 listen = ["0.0.0.0:25"]
 user = "postrider"
 postmaster = "alice@example.org"
+relay_from = ["192.0.2.0/24"]
+relay_domains = ["example.com"]
+smarthost = "relay.example.net:587"
 [[listener]]
 address = "127.0.0.1:24"
 service = "lmtp"
@@ -26,10 +31,36 @@ verify = true
 [[route]]
 to = "local"
 domains = ["example.org"]
+[[route]]
+to = "mx"
+domains = ["*.example.com"]
+port = 2525
+ip = "prefer-4"
+source = ["192.0.2.1", "2001:db8::1"]
+eight_bit = "refuse"
+connections = 5
+allow = ["127.0.0.0/8"]
+[dns]
+servers = ["127.0.0.1:5353", "::1"]
+timeout = "3s"
+attempts = 3
+[outbound]
+connections = 50
+connect_timeout = "10s"
+reply_timeout = "2m"
+idle_timeout = "1s"
+messages_per_connection = 10
+rest = "1m"
+[notices]
+returned = "message"
+undeliverable_to_postmaster = true
 [retry]
 first = "1m"
+factor = 2
 cap = "1h"
+jitter = 0.1
 expiry = "2d"
+delay_notice_after = "2h"
 [limits]
 message_size = "10MB"
 recipients = 200
@@ -44,6 +75,16 @@ size = "100MiB"
 
 fn parse(source: &str) -> Config {
     Config::parse("postrider.toml", source).unwrap_or_else(|broken| panic!("{}", broken.plain()))
+}
+
+/// The routes in force, as people read them.
+fn routes(config: &Config) -> Vec<String> {
+    config.routes.iter().map(|route| format!("{route} ({})", route.origin)).collect()
+}
+
+/// A file with these lines about where mail goes, and one local domain.
+fn with_routes(lines: &str) -> String {
+    format!("hostname = \"mx.example.org\"\ndata = \"/d\"\n{lines}\n[domains.\"example.org\"]\n")
 }
 
 fn is_broken(source: &str) -> bool {
@@ -61,7 +102,15 @@ fn five_lines_are_a_useful_file() {
     assert!(!config.domains[0].verify);
     assert_eq!(config.limits.message_octets, 50 * 1024 * 1024);
     assert_eq!(config.limits.sessions, None);
-    assert_eq!(config.retry.cap, Duration::from_secs(4 * 3600));
+    assert_eq!(config.retry.longest, Duration::from_secs(4 * 3600));
+    assert_eq!(config.relay.from, []);
+    assert_eq!(
+        routes(&config),
+        [
+            "local domains: local mailbox (by default)",
+            "everything else: the domain's mail hosts (MX) (by default)"
+        ]
+    );
 }
 
 #[test]
@@ -80,8 +129,32 @@ fn every_key_is_read_into_its_place() {
     assert_eq!(config.listeners[1].service, Service::Lmtp);
     assert_eq!(config.domains[1].subaddress.separator(), Some('-'));
     assert!(config.domains[1].verify);
-    assert_eq!(config.routes[0].to, Destination::Local);
-    assert_eq!(config.routes[0].domains, ["example.org".parse().unwrap()]);
+    assert_eq!(
+        routes(&config),
+        [
+            "example.org: local mailbox ([[route]] on line 18)",
+            "*.example.com: the domain's mail hosts (MX), port 2525, IPv4 first, from 192.0.2.1, from 2001:db8::1, \
+             8-bit content only where 8BITMIME is offered, at most 5 connections to one host, also where DNS leads \
+             to 127.0.0.0/8 ([[route]] on line 21)",
+            "local domains: local mailbox (by default)",
+            "everything else: smart host relay.example.net, port 587 (smarthost on line 9)",
+        ]
+    );
+    let Hop::Mx(way) = &config.routes[1].rule.hop else { panic!() };
+    assert_eq!((way.family, way.eight_bit, way.connections_max), (Family::PreferV4, EightBit::Refuse, 5));
+    assert_eq!(config.relay.from, ["192.0.2.0/24".parse().unwrap()]);
+    assert_eq!(config.relay.domains[0].to_string(), "example.com");
+    assert_eq!(config.dns.servers, ["127.0.0.1:5353".parse().unwrap(), "[::1]:53".parse().unwrap()]);
+    assert_eq!((config.dns.patience.timeout, config.dns.patience.rounds), (Duration::from_secs(3), 3));
+    assert_eq!((config.outbound.connections_max, config.outbound.messages_per_connection), (50, 10));
+    assert_eq!(config.outbound.connect_timeout, Duration::from_secs(10));
+    assert_eq!(config.outbound.reply_timeout, Duration::from_secs(120));
+    assert_eq!(config.outbound.idle_timeout, Duration::from_secs(1));
+    assert_eq!(config.outbound.rest, Duration::from_secs(60));
+    assert_eq!(config.notices.returned, Returned::Message);
+    assert!(config.notices.undeliverable_to_postmaster);
+    assert_eq!((config.retry.factor, config.retry.jitter), (2.0, 0.1));
+    assert_eq!(config.retry.delay_notice_after, Some(Duration::from_secs(7200)));
     assert_eq!(config.retry.first, Duration::from_secs(60));
     assert_eq!(config.retry.expiry, Duration::from_secs(2 * 86_400));
     assert_eq!(config.limits.message_octets, 10_000_000);
@@ -100,13 +173,17 @@ fn every_accepted_key_changes_the_result() {
     let lines: Vec<&str> = FULL.lines().collect();
     let keys = lines.iter().enumerate().filter(|(_, line)| line.contains(" = "));
     for (at, line) in keys.filter(|(_, line)| !SAME_WITHOUT.contains(line)) {
+        // An empty line in its place: a route knows the line it stands on.
         let mut without = lines.clone();
-        without.remove(at);
+        without[at] = "";
         match Config::parse("postrider.toml", &without.join("\n")) {
             Ok(config) => assert_ne!(config, whole, "`{line}` changes nothing"),
             Err(broken) => {
                 let told = broken.plain();
-                assert!(told.contains("missing") || told.contains(" has no "), "`{line}`: {told}");
+                assert!(
+                    ["missing", " has no ", "never used"].iter().any(|why| told.contains(why)),
+                    "`{line}`: {told}"
+                );
             }
         }
     }
@@ -151,12 +228,6 @@ fn one_peer_may_have_all_sessions_and_no_more() {
 }
 
 #[test]
-fn nobody_is_led_to_what_does_not_work() {
-    let told = Config::parse("f", "zzzzzz = 1\ndms = 1").unwrap_err().plain();
-    assert!(!told.contains("dns"), "{told}");
-}
-
-#[test]
 fn an_ipv4_and_an_ipv6_wildcard_stand_beside_each_other() {
     let both = "hostname = \"m.x\"\ndata = \"/d\"\nlisten = [\"0.0.0.0:25\", \"[::]:25\", \"127.0.0.1:0\", \"127.0.0.1:0\"]";
     assert_eq!(parse(both).listeners.len(), 4);
@@ -165,7 +236,70 @@ fn an_ipv4_and_an_ipv6_wildcard_stand_beside_each_other() {
 #[test]
 fn a_file_from_an_editor_that_marks_utf8_and_ends_lines_in_crlf_is_read() {
     let config = parse(&format!("\u{feff}{}", FULL.trim_start().replace('\n', "\r\n")));
-    assert_eq!(config, parse(FULL));
+    assert_eq!(config, parse(FULL.trim_start()));
+}
+
+#[test]
+fn routes_that_name_domains_come_first_then_local_domains_then_the_rest() {
+    let route = |rest: &str| format!("[[route]]\n{rest}\n");
+    let lmtp = route("domains = [\"example.org\"]\nto = \"lmtp:/run/lmtp\"");
+    let other = route("domains = [\"*.example.net\"]\nto = \"smtp://[2001:db8::25]\"");
+    let four = route("domains = [\"example.net\"]\nto = \"mx\"\nip = \"4\"");
+    let hold = route("to = \"hold\"");
+    let local = "local domains: local mailbox";
+    let mx = "everything else: the domain's mail hosts (MX)";
+    for (lines, expected) in [
+        (
+            "smarthost = \"192.0.2.7\"".to_owned(),
+            vec![local, "everything else: smart host [192.0.2.7], port 25"],
+        ),
+        // Where local mail lies, and how a host is reached, say nothing about the rest.
+        (lmtp.clone(), vec!["example.org: LMTP to /run/lmtp", local, mx]),
+        (four.clone(), vec!["example.net: the domain's mail hosts (MX), IPv4 only", local, mx]),
+        // Whoever names a host for other domains says which others mail goes to.
+        (other.clone(), vec!["*.example.net: smart host [IPv6:2001:db8::25], port 25", local]),
+        (
+            other + &route("to = \"mx\""),
+            vec!["*.example.net: smart host [IPv6:2001:db8::25], port 25", local, mx],
+        ),
+        (
+            hold.clone() + &four,
+            vec![local, "everything else: held", "example.net: the domain's mail hosts (MX), IPv4 only", mx],
+        ),
+        (
+            hold + &route("to = \"discard\""),
+            vec![local, "everything else: held", "everything else: discarded"],
+        ),
+    ] {
+        let routes: Vec<String> =
+            parse(&with_routes(&lines)).routes.iter().map(ToString::to_string).collect();
+        assert_eq!(routes, expected, "{lines}");
+    }
+}
+
+#[test]
+fn a_network_is_written_as_clients_are_compared() {
+    let from = |networks: &str| {
+        let source = with_routes(&format!("relay_from = [{networks}]"));
+        Config::parse("f", &source).map(|config| config.relay.from).map_err(|broken| broken.plain())
+    };
+    let one = from("\"192.0.2.1\", \"2001:db8::1\", \"10.0.0.0/8\"").unwrap();
+    let printed: Vec<String> = one.iter().map(ToString::to_string).collect();
+    assert_eq!(printed, ["192.0.2.1/32", "2001:db8::1/128", "10.0.0.0/8"]);
+    for (network, told) in [
+        ("192.0.2.1/24", "write \"192.0.2.0/24\" for the network, or \"192.0.2.1\" for the address"),
+        ("2001:db8::1/32", "write \"2001:db8::/32\" for the network"),
+        ("::ffff:192.0.2.1", "write \"192.0.2.1\""),
+        ("::ffff:192.0.2.0/120", "write \"192.0.2.0/24\""),
+        ("192.0.2.0/33", "is no network"),
+        ("localhost", "is no network"),
+        ("192.0.2", "is no network"),
+        ("192.0.2.0/255.255.255.0", "is no network"),
+        ("", "is no network"),
+    ] {
+        let answer = from(&format!("\"{network}\"")).unwrap_err();
+        assert!(answer.contains(told), "{network}: {answer}");
+    }
 }
 
 #[test]
@@ -185,10 +319,24 @@ fn what_is_perhaps_not_meant_is_warned_of() {
         ("0.0.0.0:25", "127.0.0.1:0", "another one after each start"),
         ("10MB", "10kB", "RFC 5321 §4.5.3.1.7"),
         ("recipients = 200", "recipients = 99", "RFC 5321 §4.5.3.1.8"),
+        ("192.0.2.0/24", "0.0.0.0/0", "is everyone"),
+        ("192.0.2.0/24", "127.0.0.1", "this host itself"),
+        ("192.0.2.0/24", "::1/128", "this host itself"),
+        ("delay_notice_after = \"2h\"", "delay_notice_after = \"2d\"", "nobody is ever told of a delay"),
+        (
+            "smarthost = \"relay.example.net:587\"\n",
+            "[[route]]\nto = \"smtp://a.example\"\ndomains = [\"example.com\"]\n",
+            "No route is for everything else",
+        ),
     ] {
         let told = parse(&FULL.replacen(old, new, 1)).warnings();
         assert!(told.len() == 1 && told[0].contains(warning), "{new}: {told:?}");
     }
+    let unreached = FULL.replace("smarthost = \"relay.example.net:587\"\n", "");
+    let unreached =
+        unreached.replace("to = \"mx\"", "to = \"smtp://a.example\"").replace("port = 2525\n", "");
+    let told = parse(&unreached.replace("allow = [\"127.0.0.0/8\"]\n", "")).warnings().join("\n");
+    assert!(told.contains("No route leads to example.com of relay_domains"), "{told}");
     let bare = parse("hostname = \"m.x\"\ndata = \"/d\"").warnings().join("\n");
     assert!(bare.contains("Nothing listens") && bare.contains("No domain is local"), "{bare}");
 }

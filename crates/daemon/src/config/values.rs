@@ -5,7 +5,7 @@ use super::limits::USER_OCTETS_MAX;
 use super::problem::{Problem, Span, quoted};
 use super::reader::Value;
 use super::units::{UnitError, parse_duration, parse_size, print_size};
-use super::{Destination, Subaddress, UserName};
+use super::{Subaddress, UserName};
 use postrider_mail::address::AddressError;
 use postrider_mail::name::NameError;
 use postrider_mail::{Domain, Mailbox, Service};
@@ -53,6 +53,27 @@ pub(super) fn count(value: &Value<'_>, bounds: RangeInclusive<u32>) -> Result<u3
         .ok()
         .filter(|number| bounds.contains(number))
         .ok_or_else(|| Problem::at(value.span(), format!("should be {wanted}")).here("out of bounds"))
+}
+
+/// A number within bounds, with or without a fraction.
+pub(super) fn number(value: &Value<'_>, bounds: RangeInclusive<f64>) -> Result<f64, Problem> {
+    let wanted = format!("a number from {:?} to {:?}", bounds.start(), bounds.end());
+    let read = match value.get_ref() {
+        DeValue::Float(float) => float.as_str().parse::<f64>(),
+        DeValue::Integer(integer) if integer.radix() == 10 => integer.as_str().parse::<f64>(),
+        _ => return Err(wrong_kind(value, &wanted)),
+    };
+    read.ok()
+        .filter(|number| bounds.contains(number))
+        .ok_or_else(|| Problem::at(value.span(), format!("should be {wanted}")).here("out of bounds"))
+}
+
+/// A duration, or `"never"`.
+pub(super) fn duration_or_never(value: &Value<'_>) -> Result<Option<Duration>, Problem> {
+    match value.get_ref() {
+        DeValue::String(text) if text == "never" => Ok(None),
+        _ => duration(value).map(Some),
+    }
 }
 
 /// `"5m"`, longer than nothing.
@@ -268,16 +289,6 @@ pub(super) fn user(value: &Value<'_>) -> Result<UserName, Problem> {
                 "1 to {USER_OCTETS_MAX} letters, digits, `_`, `-` and `.`, not all digits, no `-` in front"
             )))
         }
-    }
-}
-
-/// Where a route leads: only `local` works yet.
-pub(super) fn destination(value: &Value<'_>) -> Result<Destination, Problem> {
-    match text(value, "\"local\"")? {
-        "local" => Ok(Destination::Local),
-        other => Err(Problem::at(value.span(), format!("should be \"local\", not {}", quoted(other)))
-            .here("does not work yet")
-            .help("mail can only stay here for now; smart hosts arrive with remote delivery")),
     }
 }
 

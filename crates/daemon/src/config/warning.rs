@@ -2,9 +2,10 @@
 //! with the machine is found where the machine is looked at.
 
 use super::limits::{MESSAGE_OCTETS_EXPECTED, RECIPIENTS_EXPECTED};
-use super::units::print_size;
+use super::units::{print_duration, print_size};
 use super::{Config, Listener};
 use postrider_mail::Service;
+use postrider_policy::route::{Hop, Matches, Pattern};
 
 /// The first port that needs no privilege on Linux.
 const PORT_UNPRIVILEGED_MIN: u16 = 1024;
@@ -14,6 +15,8 @@ impl Config {
     pub(crate) fn warnings(&self) -> Vec<String> {
         let mut warnings = self.about_names();
         warnings.extend(self.about_listeners());
+        warnings.extend(self.about_relaying());
+        warnings.extend(self.about_routes());
         let limits = &self.limits;
         if limits.message_octets < MESSAGE_OCTETS_EXPECTED {
             warnings.push(format!(
@@ -65,6 +68,54 @@ impl Config {
         warnings
     }
 
+    fn about_relaying(&self) -> Vec<String> {
+        let mut warnings = Vec::new();
+        for network in &self.relay.from {
+            if network.prefix_len() == 0 {
+                warnings.push(format!(
+                    "relay_from {network} is everyone: whoever can reach this server may send anywhere through it."
+                ));
+            } else if network.addr().is_loopback() {
+                warnings.push(format!(
+                    "relay_from {network} is this host itself: behind a container's port mapping or a proxy, \
+                     everyone may seem to come from there."
+                ));
+            }
+        }
+        for pattern in &self.relay.domains {
+            if !self.routes.iter().any(|route| covers(&route.rule.matches, pattern)) {
+                warnings.push(format!(
+                    "No route leads to {pattern} of relay_domains: its mail is refused with 550 5.4.4."
+                ));
+            }
+        }
+        warnings
+    }
+
+    fn about_routes(&self) -> Vec<String> {
+        let mut warnings = Vec::new();
+        let takes_the_rest =
+            |route: &super::Route| route.rule.matches == Matches::Everything && route.rule.hop != Hop::Hold;
+        if !self.routes.iter().any(takes_the_rest) {
+            warnings.push(
+                "No route is for everything else: mail to other domains is refused, and senders there are not \
+                 told of what could not be delivered. `[[route]]` with `to = \"mx\"` alone, as the last one, \
+                 sends it to the hosts that DNS names."
+                    .into(),
+            );
+        }
+        if let Some(after) = self.retry.delay_notice_after
+            && after >= self.retry.expiry
+        {
+            warnings.push(format!(
+                "delay_notice_after ({}) is no shorter than expiry ({}): nobody is ever told of a delay.",
+                print_duration(after),
+                print_duration(self.retry.expiry)
+            ));
+        }
+        warnings
+    }
+
     fn about_listeners(&self) -> Vec<String> {
         let mut warnings = Vec::new();
         if self.listeners.is_empty() {
@@ -93,5 +144,19 @@ impl Config {
             ));
         }
         warnings
+    }
+}
+
+/// Whether a rule is for all that a pattern means. A domain is matched as the rule would match it; for all
+/// below a domain the rule must name as much.
+fn covers(matches: &Matches, pattern: &Pattern) -> bool {
+    match (matches, pattern) {
+        (Matches::Everything, _) => true,
+        (Matches::Local, _) => false,
+        (Matches::These(named), Pattern::Exactly(domain)) => named.iter().any(|rule| rule.matches(domain)),
+        (Matches::These(named), Pattern::Below(parent)) => named.iter().any(|rule| match rule {
+            Pattern::Exactly(_) => false,
+            Pattern::Below(domain) => domain == parent || rule.matches(parent),
+        }),
     }
 }

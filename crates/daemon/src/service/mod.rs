@@ -19,6 +19,8 @@ use crate::exit::Exit;
 use postrider_control::Executor;
 use postrider_journal::{Journal, What};
 use postrider_mail::Service;
+use postrider_mail::dns::Resolver;
+use postrider_mta::destinations::Outlook;
 use postrider_mta::lending::{Borrowing, lending};
 use postrider_mta::limits::{DRAFT_WRITES_MAX, STOP_TIMEOUT};
 use postrider_mta::listen::Seats;
@@ -54,6 +56,8 @@ pub(crate) struct Plan {
     pub(crate) settings: Settings,
     /// Who is local.
     pub(crate) directory: Arc<dyn Directory>,
+    /// Asks DNS.
+    pub(crate) resolver: Arc<dyn Resolver>,
     /// How the spool and the journal are kept.
     pub(crate) storage: Storage,
     /// Sessions at a time.
@@ -102,7 +106,9 @@ pub(crate) fn run(plan: Plan, ready: impl FnOnce()) -> Result<Exit, Failure> {
 
 async fn serve(plan: Plan, spool: &Spool, ready: impl FnOnce()) -> Result<Exit, Failure> {
     let (settings, in_force) = watch::channel(Arc::new(plan.settings));
-    let (lending, borrowing) = lending();
+    let destinations = Arc::default();
+    let (lending, borrowing) = lending(&destinations);
+    let listeners: Vec<_> = plan.sockets.iter().filter_map(|(socket, _)| socket.local_addr().ok()).collect();
     let (stop, stopping) = watch::channel(Stop::No);
     let clock = wall_clock();
     let server = Server {
@@ -111,7 +117,7 @@ async fn serve(plan: Plan, spool: &Spool, ready: impl FnOnce()) -> Result<Exit, 
             spool.ids(),
             Arc::new(postrider_mta::world::RuntimePool),
             Arc::new(postrider_mta::net::SystemNet),
-            Arc::new(postrider_mail::dns::Zone::default()),
+            plan.resolver,
             spool.seed(),
         )),
         queue: spool.queue.clone(),
@@ -122,6 +128,9 @@ async fn serve(plan: Plan, spool: &Spool, ready: impl FnOnce()) -> Result<Exit, 
         started: Instant::now(),
         stop: stopping.clone(),
         drafts: Arc::new(Semaphore::new(DRAFT_WRITES_MAX)),
+        owing: Arc::default(),
+        destinations,
+        listeners: listeners.into(),
         lending,
     };
     let mut story = server.stories.begin(postrider_journal::Subject::Server, None);
@@ -134,8 +143,12 @@ async fn serve(plan: Plan, spool: &Spool, ready: impl FnOnce()) -> Result<Exit, 
 
     let mut signals = Signals::new()?;
     let (under_way, mut all_done) = mpsc::channel(1);
-    let executor = Executor::new(spool.queue.clone(), spool.journal.clone(), spool.reader.clone(), clock);
+    let outlook = Outlook::new(Arc::clone(&server.destinations), Arc::clone(&server.world));
+    let executor = Executor::new(spool.queue.clone(), spool.journal.clone(), spool.reader.clone(), clock)
+        .with_destinations(Arc::new(outlook));
     start(&server, plan.sockets, plan.sessions_max, borrowing, &stopping, &under_way)?;
+    let (reader, stop_notices) = (spool.reader.clone(), stopping.clone());
+    tokio::spawn(postrider_mta::bounce::bounce(server.clone(), reader, stop_notices, under_way.clone()));
     Door::of(&plan.data)
         .and_then(|door| postrider_mta::operator::listen(executor, &server.world, door, stopping))
         .map_err(|error| Failure::os(format!("{}: {error}", control_socket(&plan.data).display())))?;

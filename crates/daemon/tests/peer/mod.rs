@@ -91,7 +91,7 @@ fn output(arguments: &[&str], input: &[u8]) -> Output {
 /// octet by octet, `raw: octets` says escaped octets, `end of input` hears the other
 /// side hang up, `close` hangs up. At the end it listens until the
 /// other side goes.
-fn play(stream: &TcpStream, script: &str) -> Vec<u8> {
+pub(crate) fn play(stream: &TcpStream, script: &str) -> Vec<u8> {
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     stream.set_nodelay(true).unwrap();
     let mut reader = BufReader::new(stream);

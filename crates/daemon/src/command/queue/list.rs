@@ -23,7 +23,10 @@ const PAGE_MESSAGES: usize = 200;
 const TABLE_RECIPIENTS: usize = 5;
 
 /// Columns of a terminal below which there is no room for a table: lines are stacked instead.
-const TABLE_COLUMNS_MIN: u16 = 120;
+const TABLE_COLUMNS_MIN: u16 = 140;
+
+/// Characters of an answer in the table; `queue show` has all of it.
+const ANSWER_CHARACTERS: usize = 80;
 
 /// Show what is queued, oldest first
 #[derive(Debug, Args)]
@@ -181,7 +184,7 @@ pub(super) fn report(
 fn table(messages: &[View], pauses: &[PauseView], now: UnixMillis, width: Option<u16>) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
-    table.set_header(["ID", "AGE", "SIZE", "FROM", "TO", "STATE", "TRIES", "NEXT", "LAST ANSWER"]);
+    table.set_header(["ID", "AGE", "SIZE", "FROM", "TO", "KEY", "STATE", "TRIES", "NEXT", "LAST ANSWER"]);
     match width {
         Some(width) => table.set_width(width).set_content_arrangement(ContentArrangement::Dynamic),
         None => table.set_content_arrangement(ContentArrangement::Disabled),
@@ -200,16 +203,16 @@ fn table(messages: &[View], pauses: &[PauseView], now: UnixMillis, width: Option
         let more = message.recipient_count.saturating_sub(TABLE_RECIPIENTS);
         if more > 0 || message.recipients.is_empty() {
             let more = if more > 0 { format!("… and {more} more") } else { String::new() };
-            table.add_row(head.iter().cloned().chain([more]).chain(std::iter::repeat_n(String::new(), 4)));
+            table.add_row(head.iter().cloned().chain([more]).chain(std::iter::repeat_n(String::new(), 5)));
         }
     }
     for (index, column) in table.column_iter_mut().enumerate() {
         column.set_padding((0, 2));
         // What is short is never broken; addresses and answers share the rest.
-        if !matches!(index, 3 | 4 | 8) {
+        if !matches!(index, 3..=5 | 9) {
             column.set_constraint(ColumnConstraint::ContentWidth);
         }
-        if matches!(index, 1 | 2 | 6) {
+        if matches!(index, 1 | 2 | 7) {
             column.set_cell_alignment(CellAlignment::Right);
         }
     }
@@ -225,9 +228,9 @@ fn stacked(messages: &[View], pauses: &[PauseView], now: UnixMillis) -> String {
         let (age, size) = (words::span(now.since(message.received_at)), words::size(message.size));
         text.push_str(&format!("{}  {age}  {size}  {}\n", message.id, plain(message.reverse_path.as_str())));
         for recipient in message.recipients.iter().take(TABLE_RECIPIENTS) {
-            let [address, state, tries, next, last] = cells(message, recipient, pauses, now);
+            let [address, key, state, tries, next, last] = cells(message, recipient, pauses, now);
             let next = if next.is_empty() { next } else { format!(", next try {next}") };
-            text.push_str(&format!("  {address}  {state}, tries {tries}{next}\n"));
+            text.push_str(&format!("  {address}  {state} under {key}, tries {tries}{next}\n"));
             if !last.is_empty() {
                 text.push_str(&format!("    {last}\n"));
             }
@@ -246,15 +249,15 @@ fn plain(address: &str) -> String {
 }
 
 /// The cells of a recipient, behind those of its message.
-fn cells(message: &View, recipient: &RecipientView, pauses: &[PauseView], now: UnixMillis) -> [String; 5] {
+fn cells(message: &View, recipient: &RecipientView, pauses: &[PauseView], now: UnixMillis) -> [String; 6] {
     let next = match words::waits(message, recipient) {
         true if words::is_paused(recipient, pauses) => "paused".into(),
         true => words::due(recipient.next_attempt, now),
         false => String::new(),
     };
     let mut last = match (&message.held, &recipient.last_reply) {
-        (Some(held), _) => held.why.to_string(),
-        (None, Some(reply)) => reply.to_string(),
+        (Some(held), _) => shortened(held.why.to_string()),
+        (None, Some(reply)) => shortened(reply.to_string()),
         (None, None) => String::new(),
     };
     if let Some(owed) = recipient.owed {
@@ -263,9 +266,19 @@ fn cells(message: &View, recipient: &RecipientView, pauses: &[PauseView], now: U
     }
     [
         recipient.address.to_string(),
+        recipient.key.to_string(),
         words::standing(message, recipient).to_owned(),
         recipient.attempts.to_string(),
         next,
         last,
     ]
+}
+
+/// The beginning of a long answer.
+fn shortened(mut text: String) -> String {
+    if let Some((cut, _)) = text.char_indices().nth(ANSWER_CHARACTERS) {
+        text.truncate(cut);
+        text.push('…');
+    }
+    text
 }

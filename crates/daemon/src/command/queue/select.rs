@@ -72,6 +72,8 @@ enum StateName {
     Failed,
     /// Given up for its age
     Expired,
+    /// Dropped by a route
+    Discarded,
 }
 
 impl From<StateName> for State {
@@ -83,6 +85,7 @@ impl From<StateName> for State {
             StateName::Expanded => Self::Expanded,
             StateName::Failed => Self::Failed,
             StateName::Expired => Self::Expired,
+            StateName::Discarded => Self::Discarded,
         }
     }
 }

@@ -1,23 +1,28 @@
-//! `postrider queue show`: one message, with everything that is known of it.
+//! `postrider queue show`: one message, with everything that is known of it: the queue says where it stands, the
+//! journal what was tried.
 
-use super::{misunderstood, no_such, words};
+use super::attempts::Attempts;
+use super::{destinations, misunderstood, no_such, words};
 use crate::command::control;
 use crate::command::place::Place;
 use crate::command::{Failure, answer};
 use crate::exit::Exit;
 use crate::service::wall_clock;
 use clap::Args;
-use postrider_control::{Answer, Command, Health};
+use postrider_control::{Answer, Command, DestinationView, Health};
 use postrider_mail::{QueueId, UnixMillis};
-use postrider_queue::{PauseView, RecipientView, View};
+use postrider_queue::{PauseView, RecipientView, State, View};
 use std::fmt::Write as _;
 
-/// Show one message with all its recipients
+/// Show one message with all its recipients, and what was tried for them
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   postrider queue show 38g4gvap40001
-  postrider queue show 38g4gvap40001 --json
+  postrider queue show 38g4gvap40001 --json | jq '.attempts[].hosts[]'
+
+The hosts that were tried are shown with their addresses and answers; `postrider trace ID` shows what was
+said to them.
 
 Exit code 69: there is no such message in the queue (any more).")]
 pub(super) struct Show {
@@ -39,21 +44,43 @@ impl Show {
                 Answer::Message { message: None } => return Err(Failure::unavailable(no_such(self.id))),
                 _ => return Err(misunderstood()),
             };
+            let attempts = Attempts::of(self.id, control)?;
             if self.json {
-                let json = serde_json::to_string(&message)
-                    .map_err(|error| Failure::os(format!("message {}: {error}", self.id)))?;
-                return Ok(answer(&(json + "\n"), Exit::Ok));
+                return Ok(answer(&self.json_of(&message, &attempts)?, Exit::Ok));
             }
             let Answer::Health(Health { pauses, .. }) = control.ask(&Command::Health)? else {
                 return Err(misunderstood());
             };
-            Ok(answer(&described(&message, &pauses, wall_clock()()), Exit::Ok))
+            let Answer::Destinations { destinations, .. } = control.ask(&Command::Destinations)? else {
+                return Err(misunderstood());
+            };
+            let around = Around { pauses: &pauses, destinations: &destinations, now: wall_clock()() };
+            let mut text = described(&message, &around);
+            text.push_str(&attempts.described(self.id, around.now));
+            Ok(answer(&text, Exit::Ok))
         })
+    }
+
+    /// The message as `queue list --json` has it, and its attempts.
+    fn json_of(&self, message: &View, attempts: &Attempts) -> Result<String, Failure> {
+        let failed = |error| Failure::os(format!("message {}: {error}", self.id));
+        let mut json = serde_json::to_value(message).map_err(failed)?;
+        json["attempts"] = attempts.json();
+        Ok(format!("{json}\n"))
     }
 }
 
+/// What may keep a message beyond its own state.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Around<'a> {
+    pub(super) pauses: &'a [PauseView],
+    pub(super) destinations: &'a [DestinationView],
+    pub(super) now: UnixMillis,
+}
+
 /// The message in blocks.
-pub(super) fn described(message: &View, pauses: &[PauseView], now: UnixMillis) -> String {
+pub(super) fn described(message: &View, around: &Around<'_>) -> String {
+    let now = around.now;
     let mut text = format!("Message {}\n", message.id);
     let mut line = |name: &str, value: String| {
         // Writing to a String cannot fail.
@@ -88,7 +115,7 @@ pub(super) fn described(message: &View, pauses: &[PauseView], now: UnixMillis) -
     }
     let _ = writeln!(text, "\n{}", words::count(message.recipient_count as u64, "recipient"));
     for recipient in &message.recipients {
-        about_recipient(message, recipient, pauses, now, &mut text);
+        about_recipient(message, recipient, around, &mut text);
     }
     text
 }
@@ -105,13 +132,8 @@ fn way(message: &View) -> Option<String> {
     (!parts.is_empty()).then(|| parts.join(" "))
 }
 
-fn about_recipient(
-    message: &View,
-    recipient: &RecipientView,
-    pauses: &[PauseView],
-    now: UnixMillis,
-    text: &mut String,
-) {
+fn about_recipient(message: &View, recipient: &RecipientView, around: &Around<'_>, text: &mut String) {
+    let now = around.now;
     // Writing to a String cannot fail.
     let _ = write!(text, "  {}", words::path(recipient.address.as_str()));
     if let Some(given) = &recipient.given {
@@ -122,7 +144,7 @@ fn about_recipient(
     }
     let _ = write!(text, "\n      {}", words::standing(message, recipient));
     if words::waits(message, recipient) {
-        let _ = match words::is_paused(recipient, pauses) {
+        let _ = match words::is_paused(recipient, around.pauses) {
             true => write!(text, "; delivery is paused"),
             false => write!(text, "; next try {}", words::due(recipient.next_attempt, now)),
         };
@@ -132,11 +154,19 @@ fn about_recipient(
         1 => "tried once".into(),
         tries => format!("tried {tries} times"),
     };
-    let _ = writeln!(text, "; {tries}; queued under {}", recipient.key);
+    let is_open = recipient.state.is_none_or(|state| state == State::Waiting);
+    let _ = match is_open {
+        true => writeln!(text, "; {tries}; queued under {}", recipient.key),
+        false => writeln!(text, "; {tries}"),
+    };
     if let Some(reply) = &recipient.last_reply {
         let when = recipient.last_time.map(|at| format!(", {}", words::ago(at, now))).unwrap_or_default();
         let who = recipient.last_mta.as_ref().map(|mta| format!(" from {mta}")).unwrap_or_default();
         let _ = writeln!(text, "      last answer{who}{when}: {reply}");
+    }
+    let resting = around.destinations.iter().find(|one| one.key.as_str() == recipient.key.as_str());
+    if let Some(resting) = resting.filter(|one| is_open && one.resting_until.is_some()) {
+        let _ = writeln!(text, "      {} {}", recipient.key, destinations::state(resting, now));
     }
     if let Some(owed) = recipient.owed {
         let _ = writeln!(text, "      {}", words::notice(owed));

@@ -1,10 +1,14 @@
 //! How a list and a message look, at a fixed moment.
 
+use super::attempts::Attempts;
+use super::destinations;
 use super::list::{Part, report};
-use super::show::described;
+use super::show::{Around, described};
 use insta::assert_snapshot;
-use postrider_control::Health;
-use postrider_mail::UnixMillis;
+use postrider_control::{DestinationView, Health};
+use postrider_journal::event::{Attempt as Tried, Ending, Fate, HostResult, HostTried, Speaker, What};
+use postrider_journal::{Story, Subject};
+use postrider_mail::{AttemptId, Code, Enhanced, QueueId, Reply, SessionId, UnixMillis};
 use postrider_queue::{PauseView, RouteKey, Stats, View};
 use serde_json::{Value, json};
 
@@ -70,19 +74,34 @@ fn health(paused: &[Option<&str>]) -> Health {
     Health { queue, pauses: paused.iter().map(pause).collect(), troubles: Vec::new() }
 }
 
+fn around<'a>(pauses: &'a [PauseView], destinations: &'a [DestinationView]) -> Around<'a> {
+    Around { pauses, destinations, now: NOW }
+}
+
+fn resting() -> DestinationView {
+    DestinationView {
+        key: "@local.example".into(),
+        connections: 0,
+        window: 1,
+        waiting: 3,
+        resting_until: Some(UnixMillis::new(ago(-2))),
+        why: Some("192.0.2.1:25 did not answer within 30 s".into()),
+    }
+}
+
 #[test]
 fn a_list_has_a_line_per_recipient() {
     let list = report(&messages(), ALL, &health(&[Some("local")]), NOW, None);
     assert_snapshot!(list, @r"
     Delivery to local is paused since 2026-11-22T18:21:15.042Z: moving
-    ID                AGE     SIZE  FROM              TO                STATE    TRIES  NEXT      LAST ANSWER
-    38g4gvap40001     1 h  1.2 KiB  a@client.example  b@local.example   waiting      2  in 4 min  451 4.7.1 try later; the sender is owed a notice of delay
-    38g4gvap40002  45 min  1.2 KiB  <>                c@local.example   held         0            operator: is this spam?
-    38g4gvap40003     0 s  1.2 KiB  a@client.example  r0@local.example  waiting      0  paused
-                                                      r1@local.example  waiting      0  paused
-                                                      r2@local.example  waiting      0  paused
-                                                      r3@local.example  waiting      0  paused
-                                                      r4@local.example  waiting      0  paused
+    ID                AGE     SIZE  FROM              TO                KEY             STATE    TRIES  NEXT      LAST ANSWER
+    38g4gvap40001     1 h  1.2 KiB  a@client.example  b@local.example   @local.example  waiting      2  in 4 min  451 4.7.1 try later; the sender is owed a notice of delay
+    38g4gvap40002  45 min  1.2 KiB  <>                c@local.example   local           held         0            operator: is this spam?
+    38g4gvap40003     0 s  1.2 KiB  a@client.example  r0@local.example  local           waiting      0  paused
+                                                      r1@local.example  local           waiting      0  paused
+                                                      r2@local.example  local           waiting      0  paused
+                                                      r3@local.example  local           waiting      0  paused
+                                                      r4@local.example  local           waiting      0  paused
                                                       … and 3 more
     3 messages.
     ");
@@ -90,13 +109,12 @@ fn a_list_has_a_line_per_recipient() {
 
 #[test]
 fn on_a_terminal_the_table_keeps_to_its_width() {
-    let list = report(&messages()[..2], ALL, &health(&[]), NOW, Some(120));
+    let list = report(&messages()[..2], ALL, &health(&[]), NOW, Some(150));
     assert_snapshot!(list, @r"
-    ID                AGE     SIZE  FROM              TO               STATE    TRIES  NEXT      LAST ANSWER
-    38g4gvap40001     1 h  1.2 KiB  a@client.example  b@local.example  waiting      2  in 4 min  451 4.7.1 try later; the
-                                                                                                 sender is owed a notice
-                                                                                                 of delay
-    38g4gvap40002  45 min  1.2 KiB  <>                c@local.example  held         0            operator: is this spam?
+    ID                AGE     SIZE  FROM              TO               KEY             STATE    TRIES  NEXT      LAST ANSWER
+    38g4gvap40001     1 h  1.2 KiB  a@client.example  b@local.example  @local.example  waiting      2  in 4 min  451 4.7.1 try later; the sender is owed
+                                                                                                                 a notice of delay
+    38g4gvap40002  45 min  1.2 KiB  <>                c@local.example  local           held         0            operator: is this spam?
     2 messages.
     ");
 }
@@ -106,17 +124,17 @@ fn on_a_narrow_terminal_lines_are_stacked() {
     let list = report(&messages(), ALL, &health(&[]), NOW, Some(80));
     assert_snapshot!(list, @r"
     38g4gvap40001  1 h  1.2 KiB  a@client.example
-      b@local.example  waiting, tries 2, next try in 4 min
+      b@local.example  waiting under @local.example, tries 2, next try in 4 min
         451 4.7.1 try later; the sender is owed a notice of delay
     38g4gvap40002  45 min  1.2 KiB  <>
-      c@local.example  held, tries 0
+      c@local.example  held under local, tries 0
         operator: is this spam?
     38g4gvap40003  0 s  1.2 KiB  a@client.example
-      r0@local.example  waiting, tries 0, next try now
-      r1@local.example  waiting, tries 0, next try now
-      r2@local.example  waiting, tries 0, next try now
-      r3@local.example  waiting, tries 0, next try now
-      r4@local.example  waiting, tries 0, next try now
+      r0@local.example  waiting under local, tries 0, next try now
+      r1@local.example  waiting under local, tries 0, next try now
+      r2@local.example  waiting under local, tries 0, next try now
+      r3@local.example  waiting under local, tries 0, next try now
+      r4@local.example  waiting under local, tries 0, next try now
       … and 3 more
     3 messages.
     ");
@@ -149,7 +167,7 @@ fn a_message_is_described_in_blocks() {
         json!({ "given": "team@local.example", "via": "team@local.example" }),
     );
     let message = view(with(message("38g4gvap40001", 90, &[deferred(), via]), facts));
-    assert_snapshot!(described(&message, &health(&[Some("local")]).pauses, NOW), @r"
+    assert_snapshot!(described(&message, &around(&health(&[Some("local")]).pauses, &[resting()])), @r"
     Message 38g4gvap40001
       From         <a@client.example>
       Received     2026-11-22T17:01:15.042Z, 1 h ago
@@ -163,11 +181,12 @@ fn a_message_is_described_in_blocks() {
       <b@local.example>
           waiting; next try in 4 min; tried 2 times; queued under @local.example
           last answer from mx.local.example, 3 min ago: 451 4.7.1 try later
+          @local.example rests 2 min more: 192.0.2.1:25 did not answer within 30 s
           the sender is owed a notice of delay
       <c@local.example>, given as <team@local.example>, through the alias <team@local.example>
           waiting; delivery is paused; not tried yet; queued under local
     ");
-    assert_snapshot!(described(&messages()[1], &[], NOW), @r"
+    assert_snapshot!(described(&messages()[1], &around(&[], &[])), @r"
     Message 38g4gvap40002
       From         <>
       Received     2026-11-22T17:46:15.042Z, 45 min ago
@@ -179,4 +198,87 @@ fn a_message_is_described_in_blocks() {
       <c@local.example>
           held; not tried yet; queued under local
     ");
+}
+
+/// An attempt that fell over from one host to the next, with a dialogue that is not shown here.
+fn attempt(n: i64, minutes: i64) -> Story {
+    let at = UnixMillis::new(ago(minutes));
+    let id = QueueId::from_row(1 << 60).unwrap();
+    let mut story = Story::new(Subject::Attempt(AttemptId::from_row(n).unwrap()), at, None);
+    let host = |host: &str, address: &str, result, why: Option<&str>| {
+        let address = Some(address.parse().unwrap());
+        What::Host(Box::new(HostTried { host: host.into(), address, result, why: why.map(Into::into) }))
+    };
+    let number = u32::try_from(n).unwrap();
+    story.add(at, What::Attempt(Box::new(Tried { id, host: "local.example".into(), address: None, number })));
+    story.add(at, host("mx0.local.example", "192.0.2.9:25", HostResult::Connected, None));
+    story.add(at, host("mx0.local.example", "192.0.2.9:25", HostResult::Failed, Some("at EHLO: 421 busy")));
+    story.add(at, host("mx1.local.example", "192.0.2.1:25", HostResult::Failed, Some("connection refused")));
+    story.add(at, host("mx2.local.example", "192.0.2.2:25", HostResult::Connected, None));
+    story.add(at, What::Said { who: Speaker::Theirs, text: "220 mx2.local.example".into() });
+    story.add(
+        at,
+        What::Fate(Box::new(Fate {
+            id,
+            recipient: "b@local.example".parse().unwrap(),
+            ending: Ending::Deferred,
+            reply: Reply::new(Code::of(451), Enhanced::of(4, 7, 1), "try later"),
+            next_attempt: Some(UnixMillis::new(ago(minutes - 7))),
+        })),
+    );
+    story
+}
+
+#[test]
+fn what_was_tried_is_shown_with_hosts_and_answers() {
+    let id = QueueId::from_row(1 << 60).unwrap();
+    let session = Story::new(Subject::Session(SessionId::from_row(7).unwrap()), NOW, None);
+    let attempts = Attempts::from_stories(vec![attempt(2, 3), attempt(1, 10), session], Vec::new());
+    assert_snapshot!(attempts.described(id, NOW), @r"
+    2 attempts
+      2026-11-22T18:21:15.042Z, 10 min ago, to local.example (postrider trace 0000000000001)
+          tried mx0.local.example at 192.0.2.9:25, and failed: at EHLO: 421 busy
+          tried mx1.local.example at 192.0.2.1:25, and failed: connection refused
+          connected to mx2.local.example at 192.0.2.2:25
+          <b@local.example> deferred: 451 4.7.1 try later; next attempt in 7 min, at 2026-11-22T18:28:15.042Z
+      2026-11-22T18:28:15.042Z, 3 min ago, to local.example (postrider trace 0000000000002)
+          tried mx0.local.example at 192.0.2.9:25, and failed: at EHLO: 421 busy
+          tried mx1.local.example at 192.0.2.1:25, and failed: connection refused
+          connected to mx2.local.example at 192.0.2.2:25
+          <b@local.example> deferred: 451 4.7.1 try later; next attempt in 7 min, at 2026-11-22T18:35:15.042Z
+    ");
+    let json = attempts.json();
+    let first = &json[0];
+    assert_eq!((&first["to"], &first["number"]), (&json!("local.example"), &json!(1)));
+    assert_eq!(first["hosts"][0]["why"], "at EHLO: 421 busy");
+    assert_eq!(first["hosts"][1]["address"], "192.0.2.1:25");
+    assert_eq!(first["hosts"][1]["why"], "connection refused");
+    assert_eq!(first["hosts"][2]["result"], "connected");
+    assert_eq!(first["fates"][0]["reply"]["code"], 451);
+    assert_eq!(json[1]["started_at"], ago(3));
+    let many = Attempts::from_stories((1..=11).rev().map(|n| attempt(n, 100 - n)).collect(), Vec::new());
+    let told = many.described(id, NOW);
+    let heading = format!("The last 10 attempts; `postrider trace {id} --limit N` tells more");
+    assert!(told.contains(&heading) && told.contains("(postrider trace 000000000000b)"), "{told}");
+    assert!(!told.contains("(postrider trace 0000000000001)"), "{told}");
+    assert_eq!(Attempts::from_stories(Vec::new(), Vec::new()).described(id, NOW), "");
+}
+
+#[test]
+fn destinations_say_what_keeps_them() {
+    let busy = DestinationView {
+        key: "relay.example:587".into(),
+        connections: 12,
+        window: 20,
+        waiting: 0,
+        resting_until: None,
+        why: None,
+    };
+    assert_snapshot!(destinations::report(&[resting(), busy], 3, NOW), @r"
+    KEY                CONNECTIONS  WAITING  STATE
+    @local.example          0 of 1        3  rests 2 min more: 192.0.2.1:25 did not answer within 30 s
+    relay.example:587     12 of 20        0
+    … and 3 more.
+    ");
+    assert_eq!(destinations::report(&[], 0, NOW), "No mail is leaving now, and no destination rests.\n");
 }

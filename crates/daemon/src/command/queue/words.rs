@@ -63,6 +63,7 @@ pub(super) fn standing(message: &View, recipient: &RecipientView) -> &'static st
         Some(State::Expanded) => "expanded",
         Some(State::Failed) => "failed",
         Some(State::Expired) => "expired",
+        Some(State::Discarded) => "discarded",
         None => "unknown to this version",
     }
 }

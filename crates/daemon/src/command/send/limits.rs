@@ -34,3 +34,6 @@ pub(in crate::command) const UNASKED_REPLIES_MAX: usize = 100;
 
 /// Waiting for the host's address and for the connection, when nothing else is said. RFC 5321 sets none.
 pub(in crate::command) const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The same for each of the hosts that DNS names: there may be ten addresses, and somebody is watching.
+pub(in crate::command) const MX_CONNECT_TIMEOUT: Duration = Duration::from_secs(15);

@@ -3,7 +3,9 @@
 //! What a peer said comes through [`Text`]: none of its control characters reach the terminal.
 
 use crate::screen::colour;
-use postrider_journal::render::{Line, LineKind};
+use postrider_journal::Subject;
+use postrider_journal::event::{Event, HostTried, What};
+use postrider_journal::render::{self, Line, LineKind};
 use postrider_mail::Text;
 use postrider_smtp::Dialogue;
 use postrider_smtp::dialogue;
@@ -27,8 +29,20 @@ impl Show {
 
     /// What was said, with its time.
     pub(in crate::command) fn said(&mut self, kind: LineKind, mark: &'static str, line: &[u8]) {
-        let at_ms = u32::try_from(self.started.elapsed().as_millis()).unwrap_or(u32::MAX);
-        self.line(&Line { kind, at_ms: Some(at_ms), mark, text: Text::from_peer(line).to_string() });
+        let at_ms = Some(self.elapsed_ms());
+        self.line(&Line { kind, at_ms, mark, text: Text::from_peer(line).to_string() });
+    }
+
+    /// A host that was tried or passed over, in the words of the journal.
+    pub(in crate::command) fn host(&mut self, tried: &HostTried) {
+        let event = Event { at_ms: self.elapsed_ms(), what: What::Host(Box::new(tried.clone())) };
+        self.line(&render::line(Subject::Server, &event));
+    }
+
+    /// What the following lines are about.
+    pub(in crate::command) fn heading(&mut self, text: &str) {
+        let text = Text::clean(text).to_string();
+        self.line(&Line { kind: LineKind::Heading, at_ms: None, mark: "", text });
     }
 
     /// A remark of our own.
@@ -44,6 +58,10 @@ impl Show {
     /// Why the output could not be written, if it could not.
     pub(in crate::command) fn failed(&self) -> Option<&io::Error> {
         self.error.as_ref()
+    }
+
+    fn elapsed_ms(&self) -> u32 {
+        u32::try_from(self.started.elapsed().as_millis()).unwrap_or(u32::MAX)
     }
 
     fn line(&mut self, line: &Line) {
