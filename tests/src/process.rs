@@ -34,7 +34,8 @@ impl Lines {
         self.0.lock().unwrap().iter().find(|line| line.contains(text)).cloned()
     }
 
-    fn hear(&self, stream: impl Read + Send + 'static) {
+    /// Keeps what comes from `stream` until it ends.
+    pub(crate) fn hear(&self, stream: impl Read + Send + 'static) {
         let lines = self.clone();
         let hear = move || {
             for line in BufReader::new(stream).split(b'\n').map_while(Result::ok) {
@@ -44,7 +45,8 @@ impl Lines {
         thread::Builder::new().name("lines".into()).spawn(hear).unwrap();
     }
 
-    fn shown(&self) -> String {
+    /// The last of them, for a test's message.
+    pub(crate) fn shown(&self) -> String {
         let all = self.all();
         all[all.len().saturating_sub(LINES_SHOWN_MAX)..].join("\n")
     }

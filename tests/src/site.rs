@@ -9,6 +9,7 @@ use crate::binary;
 use crate::process::{Server, outcome};
 use crate::wait::until;
 use std::fs;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -50,10 +51,15 @@ impl Site {
 
     /// Writes the configuration: one SMTP listener, and whatever sections `sections` has.
     pub fn configure(&self, sections: &str) {
+        self.configure_as("mx.local.example", SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), sections);
+    }
+
+    /// The same for a server of another name that listens there.
+    pub fn configure_as(&self, hostname: &str, listen: SocketAddr, sections: &str) {
         let user = self.owner.map(|_| format!("user = \"{USER}\"\n")).unwrap_or_default();
         let data = self.data();
         let text = format!(
-            "hostname = \"mx.local.example\"\ndata = \"{}\"\nlisten = [\"127.0.0.1:0\"]\n{user}{sections}\n",
+            "hostname = \"{hostname}\"\ndata = \"{}\"\nlisten = [\"{listen}\"]\n{user}{sections}\n",
             data.display()
         );
         self.write_config(&text);

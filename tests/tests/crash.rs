@@ -110,11 +110,21 @@ fn letters_to_an_alias_survive_every_crash_for_each_member() {
     loses_nothing(&play(Kind::Serve, letters, &[true], false));
 }
 
-#[test]
-fn owed_notices_survive_every_crash() {
+fn letters_that_fail() -> Play {
     let letters =
         vec![Letter::small(&["gone"]), Letter::small(&["anna", "gone"]), Letter::large(&["gone", "anna"])];
-    loses_nothing(&play(Kind::Leaving, letters, &[true], false));
+    play(Kind::Leaving, letters, &[true], false)
+}
+
+/// Whatever commit a crash follows (that of the failure, of the notice, of its delivery), the sender is told once.
+#[test]
+fn notices_arrive_exactly_once_over_every_crash() {
+    loses_nothing_in(&letters_that_fail(), 3 * POINTS_MAX);
+}
+
+#[test]
+fn no_call_that_fails_loses_a_notice() {
+    none_loses_a_letter(&letters_that_fail(), Failure::once(ErrorKind::Io), RUNS_MAX);
 }
 
 #[test]

@@ -5,9 +5,11 @@
 //! time, and ends what it started.
 
 mod client;
+mod deferred;
 mod engine;
 mod memory;
 mod process;
+mod relay;
 mod row;
 mod server;
 mod speed;
@@ -31,11 +33,17 @@ Groups (all of them when none is named):
   idle    memory of an idle session, at 10,000 of them
   large   growth of memory while one message of 50 MiB is received and delivered
   engine  instructions per message of the protocol engine alone, counted by valgrind
+  relay   smtp-source to smtp-sink through Postrider and through Postfix: messages per second, CPU
+  fanout  one message to 1,000 recipients at one destination, through both
+  crowd   20,000 messages to 200 domains, 5 of them dead and 5 taking 5 connections at a time
+  deferred
+          a queue of 200,000 deferred messages: start, memory, listings
 
 The server runs `postrider serve` with local delivery; as root it becomes `nobody`. A client sends many
 messages over one connection: MAIL, RCPT and DATA in one write, then the content, then it waits for
 the 250. CPU time is that of the server process until it is quiet again: receiving, syncing, journal
-and delivery. A figure that misses its target makes the exit code 1.
+and delivery. `relay`, `fanout` and `crowd` need what `cargo xtask ci servers` unpacks. A figure that
+misses its target makes the exit code 1.
 
 Options:
   --json         one JSON array instead of the table
@@ -70,12 +78,16 @@ struct Group {
     measure: fn(&Plan) -> Result<Vec<Row>, Problem>,
 }
 
-static GROUPS: [Group; 5] = [
+static GROUPS: [Group; 9] = [
     Group { name: "speed", measure: speed::measure },
     Group { name: "syncs", measure: syncs::measure },
     Group { name: "idle", measure: memory::idle },
     Group { name: "large", measure: memory::large },
     Group { name: "engine", measure: engine::measure },
+    Group { name: "relay", measure: relay::throughput },
+    Group { name: "fanout", measure: relay::fanout },
+    Group { name: "crowd", measure: relay::crowd },
+    Group { name: "deferred", measure: deferred::measure },
 ];
 
 /// Runs the command. `false` when a figure missed its target.

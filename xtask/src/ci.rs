@@ -6,6 +6,7 @@
 mod packages;
 mod steps;
 pub(crate) mod suites;
+mod unpacked;
 
 use crate::counts::Counts;
 use crate::problem::Problem;

@@ -46,8 +46,27 @@ pub(crate) const LARGE_TARGET_MIB: f64 = 2.0;
 /// How long it may take, in seconds.
 pub(crate) const LARGE_SECONDS: u64 = 60;
 
+/// Messages of a long queue, the domains they go to, and the octets of each.
+pub(crate) const DEFERRED_MESSAGES: usize = 200_000;
+pub(crate) const DEFERRED_DOMAINS: usize = 5000;
+pub(crate) const DEFERRED_OCTETS: usize = 2 * KIB;
+
 /// Messages of the two runs of the engine.
 pub(crate) const ENGINE_MESSAGES: [u64; 2] = [100, 300];
+
+/// The program of [`END_TO_END_PACKAGE`] that puts relays under load.
+pub(crate) const RELAY_LOAD_PROGRAM: &str = "relay-load";
+/// Messages that go through each relay …
+pub(crate) const RELAYED_MESSAGES: u32 = 10_000;
+/// … in so many sessions at a time …
+pub(crate) const RELAYED_SESSIONS: u32 = 20;
+/// … each of so many octets.
+pub(crate) const RELAYED_OCTETS: u32 = 4096;
+/// Recipients of one message.
+pub(crate) const FANOUT_RECIPIENTS: u32 = 1000;
+/// Messages, domains, those that do not answer, those that refuse, those that take five connections, and how many
+/// milliseconds each host thinks about a message.
+pub(crate) const CROWD: [u32; 6] = [20_000, 200, 3, 2, 5, 20];
 
 /// Who the server is when we are root.
 pub(crate) const UNPRIVILEGED_USER: &str = "nobody";

@@ -2,7 +2,7 @@
 
 use super::limits::{ANSWER_OCTETS_MAX, PATIENCE};
 use postrider_control::{Answer, Command};
-use postrider_queue::{Filter, State};
+use postrider_queue::Filter;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
@@ -57,12 +57,12 @@ impl Operator {
         self.ask(&Command::Retry { filter: Filter::default() }).map(drop)
     }
 
-    /// Whether no recipient waits any more, though notices may be owed, and messages held.
+    /// Whether the queue is empty: nothing waits, and no notice is owed. What is held does not count.
     ///
     /// # Errors
     /// As for [`Operator::ask`].
     pub fn is_done(&mut self) -> io::Result<bool> {
-        let filter = Filter { held: Some(false), state: Some(State::Waiting), ..Filter::default() };
+        let filter = Filter { held: Some(false), ..Filter::default() };
         match self.ask(&Command::List { filter, after: None, limit: 1 })? {
             Answer::Listing(listing) => Ok(listing.messages.is_empty() && listing.next.is_none()),
             other => Err(io::Error::other(format!("an odd answer to a listing: {other:?}"))),

@@ -1,7 +1,7 @@
 //! A scenario with the real server: letters in sessions, then the end.
 
 use super::control::Operator;
-use super::letter::{Letter, address, behind};
+use super::letter::{Letter, address, behind, sender};
 use super::limits::{LOOK_AGAIN, PATIENCE};
 use super::server::{Running, Start};
 use super::{talk, verdict};
@@ -31,7 +31,8 @@ pub enum Kind {
     Dev,
     /// `postrider serve`, with the accounts of the directory.
     Serve,
-    /// The same; deliveries are paused while mail is accepted, and the account "gone" goes meanwhile.
+    /// The same; deliveries are paused while mail is accepted, and the account "gone" goes meanwhile. The senders have
+    /// mailboxes here, for the notices.
     Leaving,
 }
 
@@ -130,7 +131,7 @@ impl Scenario for Play {
 }
 
 impl Play {
-    /// Whether this mailbox has no account in the end: its letters fail, and notices are owed.
+    /// Whether this mailbox has no account in the end: its letters fail, and their senders are told.
     pub fn is_gone(&self, local: &str) -> bool {
         self.kind == Kind::Leaving && local == "gone"
     }
@@ -202,8 +203,10 @@ impl Play {
         // Beside the folder, not in it: it names the folder.
         let config = root.with_extension("toml");
         let user = if is_root() { "user = \"nobody\"\n" } else { "" };
+        let senders = if self.kind == Kind::Leaving { "[domains.\"client.example\"]\n" } else { "" };
         let text = format!(
-            "hostname = \"mx.local.example\"\ndata = \"{}\"\nlisten = [\"127.0.0.1:0\"]\n{user}[domains.\"local.example\"]\n",
+            "hostname = \"mx.local.example\"\ndata = \"{}\"\nlisten = [\"127.0.0.1:0\"]\n{user}\
+             [domains.\"local.example\"]\n{senders}",
             root.join(DATA).display()
         );
         fs::write(&config, text)?;
@@ -232,6 +235,11 @@ impl Play {
             } else if !wanted && is {
                 directory.remove_account(&mailbox(local)?).map_err(io::Error::other)?;
             }
+        }
+        let senders = if self.kind == Kind::Leaving { self.letters.len() } else { 0 };
+        for sender in (0..senders).map(sender).filter(|sender| !known.contains(sender)) {
+            let sender = sender.parse::<Mailbox>().map_err(io::Error::other)?;
+            directory.add_account(&sender, None, UnixMillis::new(0)).map_err(io::Error::other)?;
         }
         let aliases = directory.list_aliases(None).map_err(io::Error::other)?;
         for local in locals.filter(|local| behind(local).len() > 1).collect::<BTreeSet<_>>() {
@@ -273,7 +281,7 @@ fn wait_until_done(operator: &mut Operator) -> io::Result<()> {
     let give_up = Instant::now() + PATIENCE;
     while !operator.is_done()? {
         if Instant::now() > give_up {
-            return Err(io::Error::other("recipients still wait, though they are due"));
+            return Err(io::Error::other("mail or notices still wait, though they are due"));
         }
         std::thread::park_timeout(LOOK_AGAIN);
     }

@@ -1,7 +1,8 @@
 //! What became of every letter: each file of each mailbox and each message of the queue is looked at.
 //!
-//! The server has run on the folder until nothing was due any more, and is stopped. So an acknowledged letter lies
-//! in the mailbox of every recipient, once and whole; or the queue owes its sender a notice, and has it whole.
+//! The server has run on the folder until nothing was due or owed any more, and is stopped. So an acknowledged
+//! letter lies in the mailbox of every recipient, once and whole; or, where that mailbox is gone, its sender was told,
+//! once. The queue is empty.
 //! A letter that lies there without having been acknowledged was committed before its 250 left: its client will
 //! send it again. These are the duplicates that are counted, at most one for each session. A letter that lies twice
 //! in one mailbox is none of them: the name of a delivery is always the same, so that it cannot be repeated.
@@ -10,17 +11,17 @@ use super::letter::{address, behind, judge, number_of};
 use super::play::Play;
 use crate::preload::Found;
 use postrider_mail::UnixMillis;
-use postrider_queue::{Notice, Settings, State};
+use postrider_queue::Settings;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::io::{self, Read};
+use std::io;
 use std::path::Path;
 
 /// Where a letter was found, by its id.
 #[derive(Default)]
 struct Places {
     number: usize,
-    /// Addresses whose mailboxes have it, or about whom a notice is owed.
+    /// Addresses whose mailboxes have it, or of whom its sender was told.
     settled: BTreeSet<String>,
 }
 
@@ -37,7 +38,7 @@ struct Search {
 pub fn verdict(play: &Play, data: &Path, acknowledged: &[String]) -> io::Result<Found> {
     let mut search = Search::default();
     search.mailboxes(play, &data.join("mail"))?;
-    search.queue(play, &data.join("queue"))?;
+    search.queue(&data.join("queue"))?;
     let Search { letters, mut found } = search;
     for id in acknowledged {
         let Some(places) = letters.get(id) else {
@@ -80,56 +81,62 @@ impl Search {
             self.found.lost.push(format!("{mailbox}/{name} is no delivery"));
             return Ok(());
         };
-        match judge(&fs::read(path)?, &play.letters) {
+        let file = fs::read(path)?;
+        if let Some(sender) = number_of(mailbox) {
+            self.notice(play, sender, &String::from_utf8_lossy(&file));
+            return Ok(());
+        }
+        match judge(&file, &play.letters) {
             Ok(number) => self.settled(play, id, number, mailbox, false),
             Err(error) => self.found.lost.push(format!("{mailbox}/{name}: {error}")),
         }
         Ok(())
     }
 
-    fn settled(&mut self, play: &Play, id: &str, number: usize, mailbox: &str, owed: bool) {
+    /// What a sender was told of the letter with its number: of each recipient that is gone, once. A notice cut short
+    /// lacks its last line.
+    fn notice(&mut self, play: &Play, number: usize, text: &str) {
+        let field = |name: &str| text.split_once(name).and_then(|(_, rest)| rest.lines().next());
+        let (Some(id), true) = (field("\nX-Postrider-Queue-ID: "), number < play.letters.len()) else {
+            self.found.lost.push(format!("sender {number} got what is no notice: {text:?}"));
+            return;
+        };
+        let original = format!("Message-ID: <{number}@client.example>");
+        let is_whole = text.starts_with("Return-Path: <>\n") && text.trim_end().ends_with("--");
+        if !is_whole || !text.contains(&original) {
+            self.found.lost.push(format!("the notice about {id}, letter {number}, is damaged: {text:?}"));
+        }
+        for told in text.split("\nFinal-Recipient: rfc822; ").skip(1) {
+            let mut lines = told.lines();
+            let (address, action) = (lines.next().unwrap_or_default(), lines.next());
+            if action != Some("Action: failed") {
+                self.found.lost.push(format!("an odd notice about {address}: {action:?}"));
+            }
+            self.settled(play, id, number, address, true);
+        }
+    }
+
+    fn settled(&mut self, play: &Play, id: &str, number: usize, mailbox: &str, told: bool) {
         let local = mailbox.split('@').next().unwrap_or(mailbox);
         let wanted = play.letters[number].to.iter().flat_map(behind).any(|wanted| *wanted == local);
-        if !wanted || play.is_gone(local) != owed {
+        if !wanted || play.is_gone(local) != told {
             self.found.lost.push(format!("{id}, letter {number}, has no business with {mailbox}"));
         }
         let places = self.letters.entry(id.to_owned()).or_default();
         places.number = number;
         if !places.settled.insert(mailbox.to_owned()) {
-            self.found.lost.push(format!("{id}, letter {number}, lies twice in {mailbox}"));
+            let twice = if told { "was told of twice" } else { "lies twice in its mailbox" };
+            self.found.lost.push(format!("{id}, letter {number}, to {mailbox}: {twice}"));
         }
     }
 
-    /// What the queue still has: notices owed, and nothing else.
-    fn queue(&mut self, play: &Play, folder: &Path) -> io::Result<()> {
+    /// What the queue still has: nothing.
+    fn queue(&mut self, folder: &Path) -> io::Result<()> {
         let opened = postrider_queue::open(folder, Settings::default(), 1, UnixMillis::new(0));
         let queue = opened.map_err(io::Error::other)?.queue;
-        let owed = queue.owed(None)?;
-        let messages = queue.list(&postrider_queue::Filter::default(), None, usize::MAX)?.messages;
-        if messages.len() != owed.len() {
-            let (all, owing) = (messages.len(), owed.len());
-            self.found.lost.push(format!("{all} messages are left in the queue, {owing} of them owing"));
-        }
-        for owed in owed {
-            let id = owed.message.id.to_string();
-            let mut content = Vec::new();
-            let reader = owed.message.content.read(&owed.message.rendition).map_err(io::Error::other);
-            let number = number_of(&owed.message.reverse_path.to_string());
-            let number = number.filter(|number| *number < play.letters.len());
-            match (reader.and_then(|mut reader| reader.read_to_end(&mut content)), number) {
-                (Ok(_), Some(number))
-                    if content.ends_with(play.letters[number].content(number).as_bytes()) =>
-                {
-                    for recipient in &owed.recipients {
-                        let address = recipient.target.address.to_string();
-                        if (recipient.state, recipient.notice) != (State::Failed, Notice::Failure) {
-                            self.found.lost.push(format!("{id} owes an odd notice about {address}"));
-                        }
-                        self.settled(play, &id, number, &address, true);
-                    }
-                }
-                (read, _) => self.found.lost.push(format!("{id}, in the queue, is damaged: {read:?}")),
-            }
+        let left = queue.list(&postrider_queue::Filter::default(), None, usize::MAX)?.messages;
+        if let Some(first) = left.first() {
+            self.found.lost.push(format!("{} messages are left in the queue: {first:?}", left.len()));
         }
         Ok(())
     }
@@ -143,6 +150,38 @@ fn entries(folder: &Path) -> io::Result<Option<Vec<String>>> {
         Ok(entries) => {
             let name = |entry: fs::DirEntry| entry.file_name().to_string_lossy().into_owned();
             entries.map(|entry| entry.map(name)).collect::<io::Result<Vec<_>>>().map(Some)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crash::{Kind, Letter};
+
+    const NOTICE: &str = "Return-Path: <>\n\n--b\nX-Postrider-Queue-ID: 1\n\n\
+        Final-Recipient: rfc822; gone@local.example\nAction: failed\n--b\nMessage-ID: <0@client.example>\n--b--\n";
+
+    fn lost(notices: &[&str]) -> Vec<String> {
+        let letters = vec![Letter::small(&["gone"])];
+        let play = Play { kind: Kind::Leaving, letters, sessions: Vec::new(), at_once: false, earlier: 0 };
+        let mut search = Search::default();
+        notices.iter().for_each(|notice| search.notice(&play, 0, notice));
+        search.found.lost
+    }
+
+    #[test]
+    fn a_sender_told_twice_is_found_out() {
+        assert_eq!(lost(&[NOTICE]), [""; 0]);
+        assert!(lost(&[NOTICE, NOTICE])[0].ends_with("was told of twice"));
+    }
+
+    #[test]
+    fn a_notice_about_somebody_else_or_cut_short_is_found_out() {
+        let other = NOTICE.replace("gone@", "anna@");
+        let late = NOTICE.replace("failed", "delayed");
+        for bad in [&other, &late, &NOTICE[..NOTICE.len() - 3], "Return-Path: <>\n\nhello\n"] {
+            assert_eq!(lost(&[bad]).len(), 1, "{bad}");
         }
     }
 }

@@ -1,6 +1,7 @@
 //! A figure, its unit and its target, and how they print.
 
 use crate::table::{json_string, lay_out};
+use std::borrow::Cow;
 
 /// One line of the table.
 #[derive(Clone, Debug)]
@@ -8,20 +9,20 @@ pub(crate) struct Row {
     what: String,
     /// What was measured, or why it was not.
     figure: Result<f64, String>,
-    unit: &'static str,
+    unit: Cow<'static, str>,
     /// The figure is to stay below this.
     below: Option<f64>,
 }
 
 impl Row {
     /// Something measured.
-    pub(crate) fn new(what: impl Into<String>, figure: f64, unit: &'static str) -> Self {
-        Self { what: what.into(), figure: Ok(figure), unit, below: None }
+    pub(crate) fn new(what: impl Into<String>, figure: f64, unit: impl Into<Cow<'static, str>>) -> Self {
+        Self { what: what.into(), figure: Ok(figure), unit: unit.into(), below: None }
     }
 
     /// Something that could not be measured here, and why.
     pub(crate) fn not_measured(what: impl Into<String>, why: impl Into<String>) -> Self {
-        Self { what: what.into(), figure: Err(why.into()), unit: "", below: None }
+        Self { what: what.into(), figure: Err(why.into()), unit: "".into(), below: None }
     }
 
     /// The figure is to stay below this.
@@ -60,7 +61,7 @@ pub(crate) fn table(rows: &[Row]) -> String {
                 Err(why) => format!("not measured: {why}"),
             };
             let target = row.below.map_or_else(String::new, |target| format!("< {}", digits(target)));
-            [row.what.clone(), figure, row.unit.to_owned(), target, row.verdict().to_owned()]
+            [row.what.clone(), figure, row.unit.to_string(), target, row.verdict().to_owned()]
         })
         .collect();
     lay_out(["measured", "figure", "unit", "target", ""], &cells)
@@ -79,7 +80,7 @@ pub(crate) fn json(rows: &[Row]) -> String {
             format!(
                 "  {{\"measured\": {}, \"figure\": {figure}, \"unit\": {}, \"below\": {}, \"missed\": {}, \"not_measured\": {why}}}",
                 json_string(&row.what),
-                json_string(row.unit),
+                json_string(&row.unit),
                 row.below.map_or("null".to_owned(), number),
                 row.misses(),
             )

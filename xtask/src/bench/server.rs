@@ -13,7 +13,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// A running server, stopped and swept away when dropped.
 #[derive(Debug)]
@@ -25,6 +25,8 @@ pub(crate) struct Server {
     pub(crate) process: Process,
     /// Where it listens.
     pub(crate) address: SocketAddr,
+    /// From its start to its first greeting.
+    pub(crate) started_in: Duration,
 }
 
 impl Server {
@@ -33,11 +35,27 @@ impl Server {
         Self::start_under(plan, |_| Vec::new())
     }
 
+    /// Starts one over a data folder that `prepare` has filled.
+    pub(crate) fn start_over(
+        plan: &Plan,
+        prepare: impl FnOnce(&Path) -> Result<(), Problem>,
+    ) -> Result<Self, Problem> {
+        Self::begin(plan, |_| Vec::new(), prepare)
+    }
+
     /// Starts one as the child of another program; `watcher` gives that program's command line, which the
     /// server's follows, and is told the folder of this run.
     pub(crate) fn start_under(
         plan: &Plan,
         watcher: impl FnOnce(&Path) -> Vec<OsString>,
+    ) -> Result<Self, Problem> {
+        Self::begin(plan, watcher, |_| Ok(()))
+    }
+
+    fn begin(
+        plan: &Plan,
+        watcher: impl FnOnce(&Path) -> Vec<OsString>,
+        prepare: impl FnOnce(&Path) -> Result<(), Problem>,
     ) -> Result<Self, Problem> {
         static RUN: AtomicU32 = AtomicU32::new(0);
         let run = RUN.fetch_add(1, Ordering::Relaxed);
@@ -46,18 +64,26 @@ impl Server {
         fs::create_dir_all(&folder).while_(folder.display())?;
         let mut words = watcher(&folder);
         let watched = !words.is_empty();
-        words.extend(command_line(&plan.binary, &folder, address)?);
+        words.extend(command_line(&plan.binary, &folder, address, prepare)?);
         let log = File::create(folder.join("log")).while_("the server's log")?;
         let mut command = Command::new(&words[0]);
         command.args(&words[1..]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
+        let began = Instant::now();
         let child = command.spawn().while_(words[0].display())?;
-        let mut server = Self { process: Process(child.id()), child, folder, address };
+        let started_in = Duration::ZERO;
+        let mut server = Self { process: Process(child.id()), child, folder, address, started_in };
         server.await_greeting()?;
+        server.started_in = began.elapsed();
         if watched {
             let inner = server.process.child();
             server.process = inner.ok_or_else(|| Problem::new("the watched server is not to be found"))?;
         }
         Ok(server)
+    }
+
+    /// Its configuration, for commands to it.
+    pub(crate) fn config(&self) -> PathBuf {
+        self.folder.join("postrider.toml")
     }
 
     /// Lets it end in good order, and gives what it left behind in `file` of its folder.
@@ -131,17 +157,22 @@ fn free_port() -> Result<SocketAddr, Problem> {
     listener.local_addr().while_("a free port on 127.0.0.1")
 }
 
-/// Writes the configuration; gives the command line.
-fn command_line(binary: &Path, folder: &Path, address: SocketAddr) -> Result<Vec<OsString>, Problem> {
+/// Writes the configuration and what `prepare` puts into the data folder; gives the command line.
+fn command_line(
+    binary: &Path,
+    folder: &Path,
+    address: SocketAddr,
+    prepare: impl FnOnce(&Path) -> Result<(), Problem>,
+) -> Result<Vec<OsString>, Problem> {
     let data = folder.join("data");
     fs::create_dir(&data).while_(data.display())?;
+    prepare(&data)?;
     let mut user = String::new();
     if tools::are_root() {
         user = format!("user = \"{UNPRIVILEGED_USER}\"\n");
-        let owner = tools::output(Command::new("id").args(["-u", UNPRIVILEGED_USER]));
-        let owner = owner.and_then(|uid| uid.trim().parse().ok());
-        let owner = owner.ok_or_else(|| Problem::new(format!("there is no user {UNPRIVILEGED_USER}")))?;
-        std::os::unix::fs::chown(&data, Some(owner), None).while_(data.display())?;
+        let mut chown = Command::new("chown");
+        tools::output(chown.args(["-R", UNPRIVILEGED_USER]).arg(&data))
+            .ok_or_else(|| Problem::new(format!("there is no user {UNPRIVILEGED_USER}")))?;
     }
     let config = folder.join("postrider.toml");
     fs::write(&config, configuration(&user, &data, address)).while_(config.display())?;

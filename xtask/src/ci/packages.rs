@@ -66,7 +66,8 @@ fn install(packages: &[&str]) -> Result<Option<String>, Problem> {
     Ok((!(updated && installed)).then(|| "apt-get failed, see above".to_owned()))
 }
 
-fn apt_get(sudo: bool, arguments: &[&str]) -> Command {
+/// apt-get that asks nothing.
+pub(super) fn apt_get(sudo: bool, arguments: &[&str]) -> Command {
     let mut command = Command::new(if sudo { "sudo" } else { "env" });
     if sudo {
         command.args(["-n", "env"]);

@@ -1,6 +1,6 @@
 //! The steps, and those that are one command each.
 
-use super::{Outcome, packages, suites};
+use super::{Outcome, packages, suites, unpacked};
 use crate::limits::CARGO_DENY_VERSION;
 use crate::problem::Problem;
 use crate::tools::{self, cargo};
@@ -15,9 +15,14 @@ pub(crate) struct Step {
 }
 
 /// All of them, in the order in which they run.
-pub(super) static STEPS: [Step; 8] = [
+pub(super) static STEPS: [Step; 9] = [
     Step { name: "fetch", what: "Cargo.lock fits, and every dependency is here", work: fetch },
     Step { name: "packages", what: "Debian packages that the end-to-end tests use", work: packages::work },
+    Step {
+        name: "servers",
+        what: "Debian's mail and name servers, unpacked for the tests",
+        work: unpacked::work,
+    },
     Step { name: "fmt", what: "every file is formatted", work: fmt },
     Step { name: "clippy", what: "no warning of the compiler or of clippy", work: clippy },
     Step { name: "deny", what: "licences, bans and sources of dependencies", work: deny },

@@ -1,0 +1,42 @@
+//! What `cargo xtask bench relay` runs: each figure is a line on standard output.
+//!
+//! `relay-load throughput MESSAGES SESSIONS OCTETS`, `relay-load fanout RECIPIENTS`,
+//! `relay-load crowd MESSAGES DOMAINS BLACK-HOLES REFUSING LIMITED THINK-MS`
+
+use postrider_tests::load::{Figure, crowd, fanout, throughput};
+use std::process::ExitCode;
+use std::time::Duration;
+
+fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let Some(figures) = measure(&words) else {
+        eprintln!("relay-load is for `cargo xtask bench relay`: it does not understand {words:?}");
+        return ExitCode::from(64);
+    };
+    for figure in figures {
+        println!("{figure}");
+    }
+    ExitCode::SUCCESS
+}
+
+fn measure(words: &[String]) -> Option<Vec<Figure>> {
+    let (what, numbers) = words.split_first()?;
+    let numbers: Vec<u32> = numbers.iter().map(|word| word.parse().ok()).collect::<Option<_>>()?;
+    Some(match (what.as_str(), &numbers[..]) {
+        ("throughput", &[messages, sessions, octets]) => {
+            throughput::compare(throughput::Load { messages, sessions, octets })
+        }
+        ("fanout", &[recipients]) => fanout::compare(recipients as usize),
+        ("crowd", &[messages, domains, black_holes, refusing, limited, thinks]) => {
+            crowd::compare(crowd::Crowd {
+                messages: messages as usize,
+                domains: domains as usize,
+                black_holes: black_holes as usize,
+                refusing: refusing as usize,
+                limited: limited as usize,
+                thinks: Duration::from_millis(u64::from(thinks)),
+            })
+        }
+        _ => return None,
+    })
+}
