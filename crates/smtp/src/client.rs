@@ -4,16 +4,22 @@
 //! holds content, and decides nothing but what the peer's offer decides: a message larger than SIZE allows
 //! and an address that is not ASCII are refused without being sent.
 //!
+//! A peer that says no before the content has ended (RFC 5321 §4.2.5 would have it wait for the dot) has
+//! refused the message: the dot is never sent, so nobody can have it. That session is over, as nobody could
+//! say which reply answers what.
+//!
 //! The order of calls:
 //! 1. [`Session::new`], then [`receive`](Session::receive) whatever the connection brings, as long as any of
 //!    it is left, until an event is more than [`Event::NeedInput`].
 //! 2. [`Event::Ready`] brings an [`Idle`]: [`begin`](Session::begin) a transaction, or
 //!    [`quit`](Session::quit). Every input read so far must have been given to `receive` before.
 //! 3. [`Event::SendContent`] brings an [`Open`]: [`content`](Session::content) any number of times, then
-//!    [`end_of_content`](Session::end_of_content).
+//!    [`dot`](Session::dot), and once that is sent [`end_of_content`](Session::end_of_content).
 //! 4. [`Event::Finished`] brings one fate for each recipient, and the `Idle` back: any number of
 //!    transactions go over one connection.
-//! 5. [`Event::Failed`] and [`Event::Closed`] end the session: flush what is on the wire, and close.
+//! 5. [`Event::Failed`] and [`Event::Closed`] end the session: close. A QUIT may be on the wire when the peer
+//!    turned us away (greeting, EHLO); at any later stage throw the wire away, for unsent content and its dot
+//!    must not go out behind a failure.
 //!
 //! Whenever input is awaited, the wire must be flushed first; with PIPELINING the peer should be read while
 //! it is written to, for its replies may fill its send buffer (RFC 2920 §3.1).
@@ -21,6 +27,7 @@
 //! STARTTLS and AUTH will stand between `Ready` and the first `begin`, each taking the `Idle` and giving it
 //! back; CHUNKING beside `content`.
 
+mod ending;
 mod flight;
 mod offer;
 mod outcome;
@@ -36,6 +43,7 @@ use crate::limits::{
 };
 use crate::reply::Reader;
 use crate::server::Dialect;
+use ending::{fail, failed, refused_early, turned_away};
 use flight::{Flight, Next, kept, send};
 use outcome::Answer;
 use postrider_mail::{Host, Reply};
@@ -83,7 +91,9 @@ pub struct Step {
 pub struct Session {
     dialect: Dialect,
     name: Host,
+    patience: Duration,
     reader: Reader,
+    announced: Vec<Host>,
     offer: Offer,
     state: State,
     deadline: Option<Instant>,
@@ -116,14 +126,28 @@ impl Session {
     /// A session on a connection just made, whose other end speaks this dialect. `name` is how we introduce
     /// ourselves.
     pub fn new(dialect: Dialect, name: Host, now: Instant) -> Self {
+        Self::with_patience(dialect, name, Duration::MAX, now)
+    }
+
+    /// A session that waits for no reply, and for no piece of content to be taken, longer than `patience`;
+    /// each phase has its own limit besides (RFC 5321 §4.5.3.2).
+    pub fn with_patience(dialect: Dialect, name: Host, patience: Duration, now: Instant) -> Self {
         Self {
             dialect,
             name,
+            patience,
             reader: Reader::default(),
+            announced: Vec::new(),
             offer: Offer::default(),
             state: State::Greeting,
-            deadline: Some(now + CLIENT_GREETING_TIMEOUT),
+            deadline: Some(now + CLIENT_GREETING_TIMEOUT.min(patience)),
         }
+    }
+
+    /// The names that the peer gave itself, where they are names: the first words of its greeting and of its
+    /// reply to EHLO, LHLO or HELO (RFC 5321 §4.2, §4.3.1). A peer that calls itself as we do may be us.
+    pub fn announced(&self) -> &[Host] {
+        &self.announced
     }
 
     /// What the peer offers; nothing before [`Event::Ready`].
@@ -173,7 +197,7 @@ impl Session {
             return Event::Finished(flight.outcome(), Idle(()));
         }
         flight.start(needs_reset, out);
-        self.deadline = Some(flight.deadline(out.now));
+        self.deadline = Some(flight.deadline(out.now, self.patience));
         self.state = State::Envelope(flight);
         Event::NeedInput
     }
@@ -183,11 +207,22 @@ impl Session {
     pub fn content(&mut self, _: &Open, piece: &[u8], out: &mut Out<'_>) {
         if let State::Content(_, stuffer) = &mut self.state {
             stuffer.content(piece, out.wire);
-            self.deadline = Some(out.now + CLIENT_CHUNK_TIMEOUT);
+            self.deadline = Some(out.now + CLIENT_CHUNK_TIMEOUT.min(self.patience));
         }
     }
 
-    /// Ends the content with its dot. From here on the peer may have the message.
+    /// Appends the dot, so that it can leave in one write with the content before it. Until it is sent and
+    /// [`end_of_content`](Self::end_of_content) called, the peer cannot have the message: whatever comes
+    /// before counts as said amid the content.
+    pub fn dot(&mut self, _: &Open, out: &mut Out<'_>) {
+        if let State::Content(_, stuffer) = &mut self.state {
+            stuffer.finish(out.wire);
+            self.deadline = Some(out.now + CLIENT_CHUNK_TIMEOUT.min(self.patience));
+        }
+    }
+
+    /// The content has ended with its dot, which is appended unless [`dot`](Self::dot) did so. From here on
+    /// the peer may have the message.
     pub fn end_of_content(&mut self, _: Open, out: &mut Out<'_>) {
         if let State::Content(mut flight, mut stuffer) = self.leave() {
             stuffer.finish(out.wire);
@@ -234,6 +269,9 @@ impl Session {
                 // Nobody was to get that message: what became of it means nothing.
                 _ => self.finish(flight, false),
             },
+            State::Content(flight, stuffer) if self.dialect == Dialect::Smtp => {
+                refused_early(flight, stuffer, reply, out)
+            }
             state @ (State::Idle { .. } | State::Content(..)) => match Answer::from(kept(reply)) {
                 Answer::Closing(refusal) => fail(state, FailureKind::Closing, Some(refusal.into()), out),
                 Answer::No(refusal) => fail(state, FailureKind::OutOfTurn, Some(refusal.into()), out),
@@ -247,7 +285,10 @@ impl Session {
 
     fn greeted(&mut self, reply: Reply, out: &mut Out<'_>) -> Event {
         match Answer::from(reply) {
-            Answer::Yes(_) => self.introduce(true, out),
+            Answer::Yes(reply) => {
+                self.hear_name(&reply);
+                self.introduce(true, out)
+            }
             answer => turned_away(State::Greeting, answer, out),
         }
     }
@@ -256,6 +297,7 @@ impl Session {
     fn introduced(&mut self, extended: bool, reply: Reply, out: &mut Out<'_>) -> Event {
         match Answer::from(reply) {
             Answer::Yes(reply) => {
+                self.hear_name(&reply);
                 if extended {
                     self.offer = Offer::of(&reply);
                 }
@@ -266,6 +308,16 @@ impl Session {
                 self.introduce(false, out)
             }
             answer => turned_away(State::Hello { extended }, answer, out),
+        }
+    }
+
+    /// The first word of a reply, where it is a name that was not heard before.
+    fn hear_name(&mut self, reply: &Reply) {
+        let first = reply.lines().first().and_then(|line| line.as_str().split_ascii_whitespace().next());
+        if let Some(name) = first.and_then(|word| word.parse().ok())
+            && !self.announced.contains(&name)
+        {
+            self.announced.push(name);
         }
     }
 
@@ -288,7 +340,7 @@ impl Session {
     fn envelope_replied(&mut self, mut flight: Box<Flight>, reply: Reply, out: &mut Out<'_>) -> Event {
         match flight.replied(reply, out) {
             Next::Wait => {
-                self.deadline = Some(flight.deadline(out.now));
+                self.deadline = Some(flight.deadline(out.now, self.patience));
                 self.state = State::Envelope(flight);
                 Event::NeedInput
             }
@@ -361,45 +413,6 @@ impl Session {
 
     fn enter(&mut self, state: State, timeout: Duration, out: &Out<'_>) {
         self.state = state;
-        self.deadline = Some(out.now + timeout);
+        self.deadline = Some(out.now + timeout.min(self.patience));
     }
-}
-
-/// The peer will not serve us. It is told that we go (RFC 5321 §3.1), unless it goes itself.
-fn turned_away(state: State, answer: Answer, out: &mut Out<'_>) -> Event {
-    match answer {
-        Answer::Closing(refusal) => fail(state, FailureKind::Closing, Some(refusal.into()), out),
-        Answer::No(refusal) => {
-            send(out, |wire| wire.extend_from_slice(b"QUIT"));
-            fail(state, FailureKind::Refused, Some(refusal.into()), out)
-        }
-        Answer::Yes(reply) | Answer::GoOn(reply) => fail(state, FailureKind::OutOfTurn, Some(reply), out),
-    }
-}
-
-/// The end of a session that was in `state`. After QUIT the work is done, and nothing is a failure.
-fn fail(state: State, kind: FailureKind, reply: Option<Reply>, out: &mut Out<'_>) -> Event {
-    let (stage, fates) = match state {
-        State::Greeting => (Stage::Greeting, Vec::new()),
-        State::Hello { .. } => (Stage::Hello, Vec::new()),
-        State::Idle { .. } => (Stage::Idle, Vec::new()),
-        State::Envelope(flight) => (flight.stage(), flight.fates()),
-        State::Content(flight, stuffer) => {
-            out.dialogue.line(Line::Content { octets: stuffer.octets() });
-            (Stage::Content, flight.fates())
-        }
-        State::End(mut flight, taken) => {
-            for index in taken {
-                flight.decide(index, Fate::LostAfterDot);
-            }
-            (Stage::End, flight.fates())
-        }
-        State::LoneDot(flight) => (Stage::End, flight.fates()),
-        State::Quit | State::Over => return Event::Closed,
-    };
-    failed(stage, kind, reply, fates)
-}
-
-fn failed(stage: Stage, kind: FailureKind, reply: Option<Reply>, fates: Vec<Fate>) -> Event {
-    Event::Failed(Failure { stage, kind, reply, fates })
 }

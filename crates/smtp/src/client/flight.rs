@@ -12,7 +12,7 @@ use crate::limits::{
 };
 use postrider_mail::{Body, ForwardPath, Host, Mailbox, Refusal, Reply, Text};
 use std::io::Write as _;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// The command whose reply comes next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,15 +103,15 @@ impl Flight {
         }
     }
 
-    /// When the awaited reply must have come, if it is awaited from `now`.
-    pub(super) fn deadline(&self, now: Instant) -> Instant {
+    /// When the awaited reply must have come, if it is awaited from `now` and no longer than `patience`.
+    pub(super) fn deadline(&self, now: Instant, patience: Duration) -> Instant {
         let timeout = match self.awaited {
             Command::Reset => CLIENT_COMMAND_TIMEOUT,
             Command::Mail => CLIENT_MAIL_TIMEOUT,
             Command::Rcpt(_) => CLIENT_RCPT_TIMEOUT,
             Command::Data => CLIENT_DATA_TIMEOUT,
         };
-        self.until.min(now + timeout)
+        self.until.min(now + timeout.min(patience))
     }
 
     /// Takes the reply to the awaited command.

@@ -143,6 +143,8 @@ pub enum FailureKind {
     Malformed(Malformed),
     /// A reply that nobody waited for, or one that means nothing here.
     OutOfTurn,
+    /// A 4yz or 5yz before the content had ended: the message is refused, and the session out of step.
+    Early,
     /// Our own side gave up.
     Abandoned,
 }
@@ -156,6 +158,7 @@ impl fmt::Display for FailureKind {
             Self::TimedOut => f.write_str("the host took too long"),
             Self::Malformed(malformed) => malformed.fmt(f),
             Self::OutOfTurn => f.write_str("the host sent a reply that means nothing here"),
+            Self::Early => f.write_str("the host refused the message before its end"),
             Self::Abandoned => f.write_str("we gave up"),
         }
     }

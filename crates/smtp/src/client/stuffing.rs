@@ -15,11 +15,13 @@ pub(crate) struct Stuffer {
     after_cr: bool,
     /// Octets written so far, without the dots added.
     octets: u64,
+    /// The final dot is written.
+    finished: bool,
 }
 
 impl Stuffer {
     pub(crate) fn new() -> Self {
-        Self { at_line_start: true, after_cr: false, octets: 0 }
+        Self { at_line_start: true, after_cr: false, octets: 0, finished: false }
     }
 
     /// Octets of content written so far, its dots unstuffed.
@@ -27,9 +29,9 @@ impl Stuffer {
         self.octets
     }
 
-    /// Appends a piece of content.
+    /// Appends a piece of content; nothing behind the final dot.
     pub(crate) fn content(&mut self, mut piece: &[u8], wire: &mut Vec<u8>) {
-        if piece.is_empty() {
+        if piece.is_empty() || self.finished {
             return;
         }
         // Room for a few dots; a piece that is full of them grows the wire.
@@ -65,8 +67,11 @@ impl Stuffer {
         &piece[end + 1..]
     }
 
-    /// Ends the last line, if it is not ended, and appends the dot.
+    /// Ends the last line, if it is not ended, and appends the dot, once.
     pub(crate) fn finish(&mut self, wire: &mut Vec<u8>) {
+        if std::mem::replace(&mut self.finished, true) {
+            return;
+        }
         if !self.at_line_start {
             self.write(b"\r\n", wire);
         }

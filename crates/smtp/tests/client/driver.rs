@@ -87,6 +87,7 @@ impl Driver {
                 for piece in content.chunks(7) {
                     self.call(|session, out| session.content(&open, piece, out));
                 }
+                self.call(|session, out| session.dot(&open, out));
                 self.call(|session, out| session.end_of_content(open, out));
             }
             Event::Failed(failure) => self.events.push(format!("failed {failure} {}", shown(&failure.fates))),

@@ -1,9 +1,12 @@
 //! How sessions fail: where, how, and what is known of each recipient then.
 
 use crate::driver::{Driver, check, to};
+use postrider_mail::Host;
 use postrider_smtp::client::{Event, Session};
 use postrider_smtp::limits;
 use postrider_smtp::server::Dialect;
+use postrider_smtp::{Out, Silent};
+use std::time::{Duration, Instant};
 
 #[test]
 fn a_host_without_lhlo_is_not_spoken_to_by_helo() {
@@ -78,9 +81,13 @@ fn a_session_can_fail_at_every_step_and_says_where_and_how() {
 
 #[test]
 fn a_reply_amid_the_content_ends_the_session() {
-    for (reply, kind) in [
-        ("421 too slow\r\n", "the host ends the session: 421 too slow"),
-        ("552 too big\r\n", "the host sent a reply that means nothing here: 552 too big"),
+    for (reply, failed) in [
+        ("421 too slow\r\n", "the host ends the session: 421 too slow [undecided]"),
+        ("250 ok\r\n", "the host sent a reply that means nothing here: 250 ok [undecided]"),
+        (
+            "552 too big\r\n",
+            "the host refused the message before its end: 552 too big [refused amid the content 552 too big]",
+        ),
     ] {
         let mut driver = Driver::new(Dialect::Smtp, Vec::new(), false);
         driver.receive(b"220\r\n250\r\n");
@@ -91,7 +98,7 @@ fn a_reply_amid_the_content_ends_the_session() {
         let Event::SendContent(open) = step.event else { panic!("{step:?}") };
         driver.call(|session, out| session.content(&open, b"half a line", out));
         driver.receive(reply.as_bytes());
-        assert_eq!(driver.events.last().unwrap(), &format!("failed amid the content: {kind} [undecided]"));
+        assert_eq!(driver.events.last().unwrap(), &format!("failed amid the content: {failed}"));
         driver.wire.clear();
         driver.call(|session, out| session.content(&open, b"more", out));
         driver.call(|session, out| session.end_of_content(open, out));
@@ -128,4 +135,81 @@ fn an_idle_connection_that_is_gone_takes_no_message() {
     driver.act(event);
     let expected = "failed between messages: the connection was closed [undecided]";
     assert_eq!((driver.events.last().unwrap().as_str(), &driver.wire[..]), (expected, &b""[..]));
+}
+
+#[test]
+fn lmtp_has_no_verdict_for_all_amid_the_content() {
+    let mut driver = Driver::new(Dialect::Lmtp, Vec::new(), false);
+    driver.receive(b"220\r\n250\r\n");
+    let idle = driver.idle.take().unwrap();
+    driver.call(|session, out| session.begin(idle, to(&["a@y", "b@y"]), out));
+    driver.receive(b"250\r\n250\r\n250\r\n");
+    let step = driver.call(|session, out| session.receive(b"354\r\n", out));
+    assert!(matches!(step.event, Event::SendContent(_)));
+    driver.receive(b"550 not a\r\n");
+    let expected = "failed amid the content: the host sent a reply that means nothing here: 550 not a \
+                    [undecided, undecided]";
+    assert_eq!(driver.events.last().unwrap(), expected);
+}
+
+#[test]
+fn patience_shortens_every_wait_and_lengthens_none() {
+    let now = Instant::now();
+    for (patience, greeting, hello) in [(7, 7, 7), (100_000, 300, 300)] {
+        let patience = Duration::from_secs(patience);
+        let mut session =
+            Session::with_patience(Dialect::Smtp, "client.example".parse().unwrap(), patience, now);
+        assert_eq!(session.deadline(), Some(now + Duration::from_secs(greeting)));
+        let mut out = Out { now, wire: &mut Vec::new(), dialogue: &mut Silent };
+        session.receive(b"220 mx\r\n", &mut out);
+        assert_eq!(session.deadline(), Some(now + Duration::from_secs(hello)));
+    }
+}
+
+#[test]
+fn the_names_a_peer_gives_itself_are_heard() {
+    for (greeting, hello, announced) in [
+        ("220 MX.example ESMTP", "250 mx.example hello", &["mx.example"][..]),
+        ("220 mx.example", "250-inner.example\r\n250 SIZE", &["mx.example", "inner.example"]),
+        ("220 *** [x]", "250 [192.0.2.1]", &["[192.0.2.1]"]),
+        ("220", "250", &[]),
+    ] {
+        let mut driver = Driver::new(Dialect::Smtp, Vec::new(), false);
+        driver.receive(format!("{greeting}\r\n{hello}\r\n").as_bytes());
+        let announced: Vec<Host> = announced.iter().map(|name| name.parse().unwrap()).collect();
+        assert_eq!(driver.session.announced(), announced, "{greeting}");
+    }
+}
+
+#[test]
+fn what_comes_before_the_dot_is_sent_comes_amid_the_content() {
+    for (reply, failed) in [
+        ("250 taken", "the host sent a reply that means nothing here: 250 taken [undecided]"),
+        (
+            "552 big",
+            "the host refused the message before its end: 552 big [refused amid the content 552 big]",
+        ),
+        ("", "the connection was closed [undecided]"),
+    ] {
+        let mut driver = Driver::new(Dialect::Smtp, Vec::new(), false);
+        driver.receive(b"220\r\n250\r\n");
+        let idle = driver.idle.take().unwrap();
+        driver.call(|session, out| session.begin(idle, to(&["a@y"]), out));
+        driver.receive(b"250\r\n250\r\n");
+        let step = driver.call(|session, out| session.receive(b"354\r\n", out));
+        let Event::SendContent(open) = step.event else { panic!("{step:?}") };
+        driver.wire.clear();
+        driver.call(|session, out| session.content(&open, b"hi", out));
+        driver.call(|session, out| session.dot(&open, out));
+        assert_eq!(driver.wire, b"hi\r\n.\r\n");
+        if reply.is_empty() {
+            let event = driver.call(Session::end_of_input);
+            driver.act(event);
+        } else {
+            driver.receive(format!("{reply}\r\n").as_bytes());
+        }
+        assert_eq!(driver.events.last().unwrap(), &format!("failed amid the content: {failed}"));
+        driver.call(|session, out| session.end_of_content(open, out));
+        assert_eq!(driver.wire, b"hi\r\n.\r\n", "there is one dot");
+    }
 }
