@@ -11,6 +11,7 @@ pub mod exim;
 pub mod limits;
 pub mod load;
 pub mod machine;
+pub mod numbered;
 pub mod onward;
 pub mod opensmtpd;
 pub mod peer;

@@ -6,6 +6,7 @@ use postrider_tests::onward::{Origin, Street, Try};
 use postrider_tests::peer::{BlackHole, Fault, Peer, Script, Step};
 use postrider_tests::site::Site;
 use postrider_tests::wait::until_true;
+use std::net::Ipv4Addr;
 
 const CONTENT: &str = "From: friend@local.example\r\nTo: you\r\nSubject: by MX\r\nDate: Sun, 22 Nov 2026 20:00:00 +0000\r\n\
     Message-ID: <by-mx@local.example>\r\n\r\nThe text.\r\n.. two dots\r\n";
@@ -193,6 +194,23 @@ fn what_dns_says_decides_the_fate_and_the_notice() {
     origin.is_done();
     assert_eq!(taker.accepted(), relayed.len(), "hosts behind our own in preference are not for us to try");
     assert_eq!(origin.notices().len(), failed.len() + deferred.len(), "each notice once");
+}
+
+#[test]
+fn a_host_at_any_address_of_ours_is_a_loop_where_we_listen_at_all_of_them() {
+    let street = Street::new();
+    let zone = format!("@ MX 10 us\nus A {}", street.ip(2));
+    let Some(dns) = Dns::start(&[Zone::Records("ownhost.example", &zone)]) else { return };
+    let everywhere = (Ipv4Addr::UNSPECIFIED, street.at(2).port()).into();
+    let origin = Origin::at(everywhere, "1h", &sections(&dns, street));
+    let id = origin.send(&["you@ownhost.example"], CONTENT);
+    let tries = origin.tries_until(&id, is_final);
+    assert_eq!(tries.len(), 1, "{tries:#?}");
+    let (host, fate) = (&tries[0].hosts[0], &tries[0].fates[0]);
+    assert_eq!((host.result, host.address), (HostResult::PassedOver, Some(street.at(2))), "{host:?}");
+    assert_eq!(fate.reply.enhanced().unwrap().to_string(), "5.4.6", "{fate:?}");
+    assert!(origin.notice_about("you@ownhost.example").contains("\nStatus: 5.4.6\n"));
+    origin.is_done();
 }
 
 #[test]

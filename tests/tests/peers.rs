@@ -161,6 +161,17 @@ fn a_host_that_fails_once_at_any_step_loses_nothing_and_gets_nothing_twice() {
 }
 
 #[test]
+fn a_server_with_nothing_else_to_do_tries_again_when_it_is_time() {
+    let peer = Peer::start(Script::failing(Step::Mail, NOT_NOW).times(1));
+    let retry = "[retry]\nfirst = \"3s\"\n";
+    let origin = Origin::patient("127.0.0.1:0".parse().unwrap(), &format!("{retry}{}", routes([&peer])));
+    origin.send(&["you@0.example"], &content(0));
+    // Nobody asks the server anything meanwhile: that would wake it.
+    until_true("it is there", || peer.accepted() == 1);
+    origin.is_done();
+}
+
+#[test]
 fn one_recipient_refused_does_not_keep_the_others_from_their_mail() {
     let faults = [
         // A peer that wants fewer recipients at a time gets two transactions in one attempt.

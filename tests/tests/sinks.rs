@@ -20,6 +20,8 @@ enum Then {
     Relayed,
     /// The first answer ends it: the sender hears of a failure.
     Fails,
+    /// The same, but that the host is left alone after some refusals, and messages wait for that.
+    FailsInTurn,
     /// They are tried until they expire.
     Expires,
 }
@@ -40,7 +42,7 @@ const SINKS: [(&[&str], Then); 31] = [
     (&["-h", "other.example"], Then::Relayed),
     // It says that it is us.
     (&["-h", "mx.local.example"], Then::Fails),
-    (&["-f", "connect"], Then::Fails),
+    (&["-f", "connect"], Then::FailsInTurn),
     (&["-f", "ehlo"], Then::Relayed),
     (&["-f", "mail"], Then::Fails),
     (&["-f", "rcpt"], Then::Fails),
@@ -119,6 +121,7 @@ fn whatever_smtp_sink_does_nothing_is_lost_and_nothing_comes_twice() {
                 Then::Fails => {
                     assert_eq!((ending, tried), (Some(Ending::Failed), 1), "{flags:?}: {tries:#?}");
                 }
+                Then::FailsInTurn => assert_eq!(ending, Some(Ending::Failed), "{flags:?}: {tries:#?}"),
                 Then::Expires => {
                     assert!(tried >= 2 && ending == Some(Ending::Failed), "{flags:?}: {tries:#?}");
                 }

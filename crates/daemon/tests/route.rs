@@ -2,13 +2,12 @@
 
 #![expect(clippy::unwrap_used, reason = "clippy frees test functions, not their helpers")]
 
-#[path = "common/dns.rs"]
-mod dns;
+mod names;
 #[path = "common/server.rs"]
 mod server;
 
-use dns::{Record, name_server};
 use insta::assert_snapshot;
+use names::{Names, Record};
 use serde_json::Value;
 use server::{Server, Site};
 use std::fs;
@@ -34,8 +33,8 @@ fn table() -> Vec<(&'static str, Record)> {
         ("b.two.example", a(2)),
         ("c.two.example", Record::A(Ipv4Addr::LOCALHOST)),
         ("plain.example", a(3)),
-        ("null.example", Record::Mx(0, "")),
-        ("broken.example", Record::Broken),
+        ("null.example", Record::Mx(0, ".")),
+        ("broken.example", Record::Trouble(2)),
         ("back.example", Record::Mx(10, "mx.example.org")),
         ("back.example", Record::Mx(20, "worse.example")),
         ("worse.example", a(9)),
@@ -52,7 +51,8 @@ fn route(site: &Site, address: &str) -> String {
 
 #[test]
 fn the_hosts_that_dns_names_are_shown_in_their_order() {
-    let servers = name_server(&table()).to_string();
+    let names = Names::serve(&table());
+    let servers = names.address.to_string();
     let end = format!("[dns]\nservers = [\"{servers}\"]");
     let site =
         site("relay_from = [\"192.0.2.0/24\"]\nrelay_domains = [\"two.example\", \"back.example\"]", &end);

@@ -16,6 +16,7 @@ mod account;
 mod addressee;
 mod returned;
 
+use crate::dispatch::route_key;
 use crate::limits::{NOTICE_LINGER, NOTICE_LOOK_AGAIN, NOTICES_AT_ONCE_MAX};
 use crate::server::{Server, Settings, Stop, told_to_stop};
 use account::Account;
@@ -24,9 +25,8 @@ use postrider_journal::event::{Accepted, Notice as Told};
 use postrider_journal::{Reader, Subject, What};
 use postrider_mail::dsn::{self, Action, Recipient, Report};
 use postrider_mail::{Envelope, Mailbox, QueueId, Reason, ReversePath, Text};
-use postrider_policy::route::{Released, domain_key, route};
 use postrider_queue::limits::RECIPIENTS_PER_ATTEMPT_MAX;
-use postrider_queue::{Change, NewMessage, Notice, Owed, OwedRecipient, RouteKey, Sealed, State, Unable};
+use postrider_queue::{Change, NewMessage, Notice, Owed, OwedRecipient, Sealed, State, Unable};
 use std::fmt;
 use std::io;
 use std::sync::Arc;
@@ -277,14 +277,6 @@ fn message(
     message.message_id = Some(message_id);
     message.from_domain = Some(settings.hostname.clone());
     Ok(message)
-}
-
-/// The key under which mail for an address waits: a hint, dispatch routes it again.
-fn route_key(settings: &Settings, address: &Mailbox) -> RouteKey {
-    let rules = &settings.rules;
-    let hop = route(&rules.routes, &rules.local, address, Released::No);
-    let key = hop.map_or_else(|| domain_key(address), |hop| hop.key(address));
-    RouteKey::new(&key).unwrap_or_else(|_| RouteKey::local())
 }
 
 /// Tells the journal and the log what was done about the debts.

@@ -10,11 +10,10 @@
 mod pool;
 mod view;
 
-pub(crate) use pool::{Acquired, Lent, Slot, end};
+pub(crate) use pool::{Acquired, Lent, SiteAddress, Slot, end};
 pub use view::Outlook;
 
 use crate::limits::{ATTEMPTS_PER_KEY, ATTEMPTS_WAITING_MAX, BEST_SITES_TIME, SITES_MAX, WINDOW_FIRST};
-use crate::net::Endpoint;
 use pool::Pool;
 use postrider_mail::Refusal;
 use postrider_policy::route::{Hop, Way};
@@ -38,14 +37,14 @@ pub struct Destinations {
     inner: Mutex<Inner>,
     /// Woken when there is room for more attempts.
     room: Notify,
-    /// Woken when a connection has ended, for those who wait for the number of all.
+    /// Woken when a connection has ended or become idle, for those who wait for the number of all.
     ended: Notify,
 }
 
 #[derive(Default)]
 struct Inner {
     keys: BTreeMap<RouteKey, Destination>,
-    sites: BTreeMap<Endpoint, Pool>,
+    sites: BTreeMap<SiteAddress, Pool>,
     /// Attempts that wait, under all keys.
     waiting: usize,
     /// Connections, at all sites.
@@ -58,7 +57,7 @@ struct Destination {
     waiting: VecDeque<Job>,
     couriers: u32,
     /// The sites that were best at the last look-up, and how long that is believed.
-    best: Vec<Endpoint>,
+    best: Vec<SiteAddress>,
     best_until: Instant,
     /// The queue has more for this key than was lent.
     is_backlogged: bool,
@@ -151,7 +150,7 @@ impl Destinations {
     }
 
     /// Remembers the sites that are best for a key.
-    pub(crate) fn found(&self, key: &RouteKey, best: Vec<Endpoint>, now: Instant) {
+    pub(crate) fn found(&self, key: &RouteKey, best: Vec<SiteAddress>, now: Instant) {
         if let Some(destination) = self.inner().keys.get_mut(key) {
             destination.best = best;
             destination.best_until = now + BEST_SITES_TIME;
@@ -195,16 +194,16 @@ impl Destinations {
         });
         inner.sites.retain(|_, pool| !pool.is_forgotten(now));
         if inner.sites.len() > SITES_MAX {
-            let mut old: Vec<(Instant, Endpoint)> = inner
+            let mut old: Vec<(Instant, SiteAddress)> = inner
                 .sites
                 .iter()
                 .filter(|(_, pool)| pool.is_unused())
-                .map(|(endpoint, pool)| (pool.site.used_at, endpoint.clone()))
+                .map(|(site, pool)| (pool.site.used_at, site.clone()))
                 .collect();
             old.sort_unstable();
             let surplus = inner.sites.len() - SITES_MAX;
-            for (_, endpoint) in old.into_iter().take(surplus) {
-                inner.sites.remove(&endpoint);
+            for (_, site) in old.into_iter().take(surplus) {
+                inner.sites.remove(&site);
             }
         }
     }
@@ -261,8 +260,8 @@ impl Destination {
     }
 
     /// As many couriers as the best sites' windows are wide together.
-    fn couriers_max(&self, sites: &BTreeMap<Endpoint, Pool>, way_max: u32, now: Instant) -> u32 {
-        let windows = self.best.iter().filter_map(|endpoint| sites.get(endpoint));
+    fn couriers_max(&self, sites: &BTreeMap<SiteAddress, Pool>, way_max: u32, now: Instant) -> u32 {
+        let windows = self.best.iter().filter_map(|site| sites.get(site));
         let together: u32 = windows.map(|pool| pool.site.window(way_max, now)).sum();
         if together == 0 { WINDOW_FIRST.min(way_max) } else { together }
     }

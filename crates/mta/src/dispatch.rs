@@ -18,6 +18,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
+use tokio::time::Instant;
 
 /// Runs until told to stop. `under_way` lives in every delivery, so that whoever waits for its other end
 /// knows when the last has ended.
@@ -32,7 +33,7 @@ pub async fn dispatch(
 ) {
     let Borrowing { room, mut lent } = borrowing;
     let dispatcher = Dispatcher { server, room, under_way };
-    let mut turn = Turn { is_due: true, wait: Duration::ZERO, needs_place: false };
+    let mut turn = Turn { is_due: true, wake: Instant::now(), needs_place: false };
     let mut tidy = tokio::time::interval(TIDY_INTERVAL);
     loop {
         tokio::select! {
@@ -47,7 +48,7 @@ pub async fn dispatch(
             () = dispatcher.server.destinations.room_made() => turn.is_due = true,
             _ = dispatcher.room.acquire(), if turn.needs_place => turn.is_due = true,
             _ = tidy.tick() => dispatcher.tidy(),
-            () = tokio::time::sleep(turn.wait) => turn.is_due = true,
+            () = tokio::time::sleep_until(turn.wake) => turn.is_due = true,
         }
     }
     dispatcher.close().await;
@@ -57,8 +58,8 @@ pub async fn dispatch(
 struct Turn {
     /// A lease may bring something.
     is_due: bool,
-    /// How long to sleep if not.
-    wait: Duration,
+    /// Until when to sleep if not. A moment, not a time: the sleep is begun anew whenever something else is heard.
+    wake: Instant,
     /// Local mail may wait for a place.
     needs_place: bool,
 }
@@ -82,7 +83,7 @@ impl Dispatcher {
             Ok(leased) => leased,
             Err(error) => {
                 tracing::error!(%error, "the queue cannot be asked for what is due");
-                return Turn { is_due: false, wait: DISPATCH_PAUSE, needs_place: false };
+                return Turn { is_due: false, wake: Instant::now() + DISPATCH_PAUSE, needs_place: false };
             }
         };
         let Leased { attempts, expired, next_due } = leased;
@@ -99,7 +100,7 @@ impl Dispatcher {
             let room = named.iter().find(|(named, _)| *named == key).map_or(per_key, |(_, room)| *room);
             self.server.destinations.leased(&key, messages, room);
         }
-        Turn { is_due, wait: sleep(now, next_due), needs_place: places == 0 }
+        Turn { is_due, wake: Instant::now() + sleep(now, next_due), needs_place: places == 0 }
     }
 
     /// Starts attempts of one message under one key: each recipient goes where it is routed now.

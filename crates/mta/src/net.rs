@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::path::PathBuf;
 use std::pin::Pin;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -57,10 +57,24 @@ impl Net for SystemNet {
         })
     }
 
-    /// Only an address of this host can be bound; nothing is sent.
+    /// The system sends to an address of this host from that very address; nothing is sent to find out. (To try
+    /// to bind it would not tell where `net.ipv4.ip_nonlocal_bind` is set.)
     fn is_ours(&self, address: IpAddr) -> bool {
-        std::net::UdpSocket::bind((address, 0)).is_ok()
+        let address = address.to_canonical();
+        address.is_loopback() || address.is_unspecified() || source(address) == Some(address)
     }
+}
+
+/// Where the system would send to this address from.
+fn source(address: IpAddr) -> Option<IpAddr> {
+    let unspecified: IpAddr = match address {
+        IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    };
+    let socket = UdpSocket::bind((unspecified, 0)).ok()?;
+    // Any port: a connection of UDP is a note of where to send.
+    socket.connect((address, 9)).ok()?;
+    socket.local_addr().ok().map(|local| local.ip())
 }
 
 async fn tcp(address: SocketAddr, from: Option<IpAddr>) -> io::Result<TcpStream> {
@@ -72,4 +86,23 @@ async fn tcp(address: SocketAddr, from: Option<IpAddr>) -> io::Result<TcpStream>
     // Commands are short and wait for replies: what is written goes out at once.
     stream.set_nodelay(true)?;
     Ok(stream)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_of_this_host_are_ours_and_others_are_not() {
+        for ours in ["127.0.0.1", "127.9.8.7", "::1", "::ffff:127.0.0.1", "0.0.0.0", "::"] {
+            assert!(SystemNet.is_ours(ours.parse().unwrap()), "{ours}");
+        }
+        for other in ["192.0.2.1", "2001:db8::1", "224.0.0.1", "255.255.255.255", "::ffff:192.0.2.1"] {
+            assert!(!SystemNet.is_ours(other.parse().unwrap()), "{other}");
+        }
+        // Whatever address this host has beside loopback, it speaks from it.
+        if let Some(ours) = source("192.0.2.1".parse().unwrap()) {
+            assert!(SystemNet.is_ours(ours), "{ours}");
+        }
+    }
 }

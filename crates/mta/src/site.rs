@@ -207,6 +207,22 @@ mod tests {
     }
 
     #[test]
+    fn a_host_that_was_dead_has_shown_no_limit() {
+        let now = Instant::now();
+        let mut site = Site::new(now);
+        // Three connections at a time, and none is made.
+        for others in [2, 1, 0] {
+            site.trouble(&refused(), others, REST, now);
+        }
+        let back = now + REST;
+        assert_eq!(site.resting(back), None);
+        for _ in 0..1000 {
+            site.good(site.window(20, back), 20, back);
+        }
+        assert_eq!(site.window(20, back), 20);
+    }
+
+    #[test]
     fn a_dead_host_rests_and_one_tries_whether_it_is_back() {
         let now = Instant::now();
         let mut site = Site::new(now);

@@ -2,29 +2,14 @@
 
 mod common;
 
-use common::network::{Manner, Network};
+use common::network::{Manner, Network, zone};
 use common::{Running, Surroundings, wait_for};
-use postrider_mail::dns::{Exchange, Mx, Zone};
+use postrider_mail::dns::Zone;
 use postrider_mta::{Outbound, Settings};
 use postrider_policy::route::{Hop, Matches, Rule, Way};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-
-/// Each domain's exchangers, in their order, and their addresses.
-fn zone(domains: &[(&str, &[&str])]) -> Zone {
-    let mut zone = Zone::default();
-    for (domain, addresses) in domains {
-        for (at, address) in addresses.iter().enumerate() {
-            let host: postrider_mail::Domain = format!("mx{at}.{domain}").parse().unwrap();
-            let preference = u16::try_from(at).unwrap();
-            zone = zone
-                .mx(domain.parse().unwrap(), Mx { preference, exchange: Exchange::Host(host.clone()) })
-                .address(host, address.parse().unwrap());
-        }
-    }
-    zone
-}
 
 /// Everything that is not local leaves by MX, and the test's client may send anywhere.
 fn relay(settings: &mut Settings) {

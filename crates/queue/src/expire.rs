@@ -3,7 +3,8 @@
 //!
 //! Mail that is tried expires when a try fails (`settle`), and its last try falls on that very moment. What
 //! is here is for mail that no one comes to try. It is given a little longer, [`Retry::grace`], so that a
-//! last try finds room; the same time after a start, so that mail is tried once more after a long standstill.
+//! last try finds room; the same time after a start, and no less than
+//! [`RECLAIM_JITTER`](crate::limits::RECLAIM_JITTER), so that mail is tried once more after a long standstill.
 //! Held mail does not expire, and what is in flight is settled by whoever holds it.
 //!
 //! An index gives messages in order of expiry, and a mark says how far it was looked through, so that those

@@ -72,5 +72,42 @@ impl Filter {
 }
 
 fn contains(text: &str, part: &str) -> bool {
-    text.to_lowercase().contains(&part.to_lowercase())
+    Part::new(part).is_in(text)
+}
+
+/// A part of a text, in any case.
+#[derive(Debug)]
+pub(crate) struct Part {
+    lower: String,
+}
+
+impl Part {
+    pub(crate) fn new(part: &str) -> Self {
+        Self { lower: part.to_lowercase() }
+    }
+
+    /// Without a copy where both are ASCII, as they nearly always are.
+    pub(crate) fn is_in(&self, text: &str) -> bool {
+        if !(text.is_ascii() && self.lower.is_ascii()) {
+            return text.to_lowercase().contains(&self.lower);
+        }
+        let (text, part) = (text.as_bytes(), self.lower.as_bytes());
+        part.is_empty() || text.windows(part.len()).any(|window| window.eq_ignore_ascii_case(part))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_is_found_in_any_case_and_script() {
+        for (text, part) in [("Bob@Y.Example", "b@y."), ("JÖRG@x", "jörg"), ("jörg@x", "JÖRG"), ("a", "")]
+        {
+            assert!(contains(text, part), "{text} {part}");
+        }
+        for (text, part) in [("bob@y.example", "b@z"), ("a", "aa"), ("", "a"), ("jorg@x", "jörg")] {
+            assert!(!contains(text, part), "{text} {part}");
+        }
+    }
 }

@@ -48,6 +48,7 @@ mod rendition;
 mod retry;
 mod room;
 mod row;
+mod scan;
 mod schedule;
 mod schema;
 mod settle;

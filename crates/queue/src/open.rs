@@ -142,7 +142,8 @@ pub fn open(root: &Path, settings: Settings, seed: u64, now: UnixMillis) -> Resu
         dice,
         flight: Flight::default(),
         schedule,
-        expiry: Expiry::new(now.plus(settings.retry.grace())),
+        // What another boot had in flight is due within the jitter, and is tried before it is given up.
+        expiry: Expiry::new(now.plus(settings.retry.grace().max(RECLAIM_JITTER))),
         tally,
         batch: Batch::default(),
         keeping,

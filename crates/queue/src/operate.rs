@@ -4,9 +4,10 @@
 
 use crate::entry::RouteKey;
 use crate::limits::{PAGE_MESSAGES_MAX, STEP_ROWS_MAX};
+use crate::scan::{self, Bounds};
 use crate::schedule::Pauses;
 use crate::turn::{Core, Fault, Operate};
-use crate::view::{self, Bounds};
+use crate::view;
 use postrider_mail::{QueueId, Reason, Text, UnixMillis};
 use rusqlite::{Connection, OptionalExtension, params};
 use serde::{Deserialize, Serialize};
@@ -45,7 +46,7 @@ pub(crate) struct Pause {
 impl Core {
     pub(crate) fn operate(&mut self, ask: &Operate) -> Result<Operated, Fault> {
         let bounds = Bounds { messages: PAGE_MESSAGES_MAX, rows: STEP_ROWS_MAX, time: None };
-        let found = view::find(&self.connection, &ask.filter, ask.after, bounds)?;
+        let found = scan::find(&self.connection, &ask.filter, ask.after, bounds)?;
         let mut ids = Vec::new();
         for id in found.ids {
             let changed = match &ask.action {

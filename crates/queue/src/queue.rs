@@ -11,10 +11,11 @@ use crate::limits::{OWED_MESSAGES_MAX, PAGE_MESSAGES_MAX, PAGE_ROWS_MAX, PAGE_TI
 use crate::new_message::NewMessage;
 use crate::operate::{Action, Operated, Pause};
 use crate::room::{Lease, Leased};
+use crate::scan::Bounds;
 use crate::shelf::{Share, Shelf};
 use crate::turn::{GiveBack, Job, Operate, Request, Reroute, Settle, Work};
 use crate::untried::set_aside_reason;
-use crate::view::{self, Bounds, Listing, Owed, PauseView, Stats, View};
+use crate::view::{self, Listing, Owed, PauseView, Stats, View};
 use postrider_mail::{AttemptId, QueueId, Reason, Text, UnixMillis};
 use std::io;
 use std::sync::Arc;

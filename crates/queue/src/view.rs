@@ -9,12 +9,12 @@ use crate::entry::{Message, Notice, RecipientId, RouteKey, State, Target};
 use crate::filter::Filter;
 use crate::limits::{LISTED_RECIPIENTS_MAX, RECIPIENTS_PER_ATTEMPT_MAX};
 use crate::row;
+use crate::scan::{Bounds, scan};
 use crate::shelf::Shelf;
 use postrider_mail::{QueueId, Reply, SessionId, Text, UnixMillis};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 /// Why and since when a message is held.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -164,33 +164,6 @@ pub struct OwedRecipient {
     pub at: Option<UnixMillis>,
 }
 
-/// When a page ends.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Bounds {
-    pub(crate) messages: usize,
-    pub(crate) rows: usize,
-    pub(crate) time: Option<Duration>,
-}
-
-/// What [`find`] found.
-#[derive(Debug, Default)]
-pub(crate) struct Found {
-    pub(crate) ids: Vec<QueueId>,
-    pub(crate) next: Option<QueueId>,
-}
-
-/// Ids alone.
-pub(crate) fn find(
-    connection: &Connection,
-    filter: &Filter,
-    after: Option<QueueId>,
-    bounds: Bounds,
-) -> rusqlite::Result<Found> {
-    let mut ids = Vec::new();
-    let next = scan(connection, filter, after, bounds, 0, |view| ids.push(view.id))?;
-    Ok(Found { ids, next })
-}
-
 pub(crate) fn list(
     connection: &Connection,
     filter: &Filter,
@@ -209,58 +182,11 @@ pub(crate) fn show(connection: &Connection, id: QueueId) -> rusqlite::Result<Opt
     Ok(found)
 }
 
-/// Goes through the messages behind `after` in order of their ids.
-fn scan(
-    connection: &Connection,
-    filter: &Filter,
-    after: Option<QueueId>,
-    bounds: Bounds,
-    shown_max: usize,
-    mut take: impl FnMut(View),
-) -> rusqlite::Result<Option<QueueId>> {
-    let began = bounds.time.map(|time| (Instant::now(), time));
-    let (first, last) = match filter.id {
-        Some(id) => (id.row().max(after.map_or(0, |after| after.row().saturating_add(1))), id.row()),
-        None => (after.map_or(0, |after| after.row().saturating_add(1)), i64::MAX),
-    };
-    let held = if filter.held == Some(true) { "AND m.held_at IS NOT NULL" } else { "" };
-    let sql = format!(
-        "SELECT m.id, m.received_at, m.expires_at, (SELECT size FROM content WHERE id = m.content), m.reverse_path, \
-         m.priority, m.held_at, m.held_why, m.account, m.service, m.peer, m.helo, m.protocol, m.tls, m.session, \
-         m.message_id, m.from_domain FROM message m WHERE m.id BETWEEN ?1 AND ?2 {held} ORDER BY m.id"
-    );
-    let mut statement = connection.prepare_cached(&sql)?;
-    let mut rows = statement.query([first, last])?;
-    let (mut looked, mut taken) = (0, 0);
-    while let Some(row) = rows.next()? {
-        let mut view = view(row)?;
-        let id = view.id;
-        looked += 1;
-        if filter.takes_message(&view) && (shown_max > 0 || filter.asks_recipients()) {
-            view.recipients = recipients(connection, id)?;
-            looked += view.recipients.len();
-        }
-        if filter.takes_message(&view)
-            && (!filter.asks_recipients() || filter.takes_recipients(&view.recipients))
-        {
-            view.recipient_count = view.recipients.len();
-            view.recipients.truncate(shown_max);
-            take(view);
-            taken += 1;
-        }
-        let late = began.is_some_and(|(began, time)| began.elapsed() > time);
-        if taken >= bounds.messages || looked >= bounds.rows || late {
-            return Ok((id.row() < last).then_some(id));
-        }
-    }
-    Ok(None)
-}
-
 fn text(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Text>> {
     Ok(row.get_ref(column)?.as_bytes_or_null()?.map(Text::from_peer))
 }
 
-fn view(row: &Row<'_>) -> rusqlite::Result<View> {
+pub(crate) fn view(row: &Row<'_>) -> rusqlite::Result<View> {
     let held: Option<i64> = row.get(6)?;
     let why = text(row, 7)?.unwrap_or_default();
     let size: Option<i64> = row.get(3)?;
@@ -287,7 +213,7 @@ fn view(row: &Row<'_>) -> rusqlite::Result<View> {
 }
 
 /// All recipients of a message, of which there are never more than one accept stores.
-fn recipients(connection: &Connection, id: QueueId) -> rusqlite::Result<Vec<RecipientView>> {
+pub(crate) fn recipients(connection: &Connection, id: QueueId) -> rusqlite::Result<Vec<RecipientView>> {
     let mut statement = connection.prepare_cached(
         "SELECT ordinal, address, given, via, route_key, state, boot IS NOT NULL, attempts, next_attempt, last_reply, \
          last_mta, last_time, notice_owed FROM recipient WHERE message = ?1 ORDER BY ordinal",

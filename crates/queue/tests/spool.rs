@@ -514,5 +514,14 @@ fn listings_filter_and_page() {
     assert_eq!(rig.queue.list(&null, None, 10).unwrap().messages.len(), 1);
     let sender = Filter { sender: Some("S3@".into()), ..Filter::default() };
     assert_eq!(rig.queue.list(&sender, None, 10).unwrap().messages[0].id, ids[3]);
-    assert_eq!(rig.queue.stats().unwrap().waiting, 6);
+    let key = Filter { key: Some(RouteKey::new("@z.example").unwrap()), ..Filter::default() };
+    assert_eq!(rig.queue.list(&key, None, 10).unwrap().messages.len(), 1);
+    let both = Filter { recipient: Some("b@".into()), ..key };
+    assert_eq!(rig.queue.list(&both, None, 10).unwrap().messages.len(), 0, "one recipient has both");
+    let attempt = rig.lease(START).attempts.remove(0);
+    rig.settle(&attempt, Outcome::Failed, START);
+    let owing = |owing| Filter { owing: Some(owing), ..Filter::default() };
+    assert_eq!(rig.queue.list(&owing(true), None, 10).unwrap().messages[0].id, attempt.message.id);
+    assert_eq!(rig.queue.list(&owing(false), None, 10).unwrap().messages.len(), 5);
+    assert_eq!(rig.queue.stats().unwrap().waiting, 0);
 }

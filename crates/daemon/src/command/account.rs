@@ -28,8 +28,8 @@ Examples:
   postrider account add bob@example.org --no-password --config /etc/postrider.toml
   postrider account list --config /etc/postrider.toml
 
-Exit codes: 0 done, 64 the command line makes no sense, 65 the address or password is refused, 66 the password
-cannot be read, 69 there is no such account or folder, 71 the system refused something, 78 the configuration is
+Exit codes: 0 done, 64 the command line makes no sense, 65 the address or password is refused, 66 the password \
+cannot be read, 69 there is no such account or folder, 71 the system refused something, 78 the configuration is \
 broken."
 )]
 pub(super) struct Account {

@@ -21,7 +21,7 @@ Examples:
   postrider alias add team@example.org alice@example.org bob@example.org --config /etc/postrider.toml
   postrider alias list --config /etc/postrider.toml
 
-Exit codes: 0 done, 64 the command line makes no sense, 65 an address is refused, 69 there is no such alias or
+Exit codes: 0 done, 64 the command line makes no sense, 65 an address is refused, 69 there is no such alias or \
 folder, 71 the system refused something, 78 the configuration is broken."
 )]
 pub(super) struct Alias {

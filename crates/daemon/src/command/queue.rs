@@ -26,7 +26,7 @@ use crate::exit::Exit;
 use act::Act;
 use clap::{Args, Subcommand};
 use postrider_control::{Answer, Command, Pauses};
-use postrider_mail::{Domain, QueueId, Text};
+use postrider_mail::{Host, QueueId, Text};
 use postrider_queue::RouteKey;
 use select::Selection;
 
@@ -41,8 +41,8 @@ Examples:
   postrider queue show 38g4gvap40001 --config /etc/postrider.toml
   postrider queue pause --why 'moving the mailboxes'
 
-Exit codes: 0 done, 64 the command line makes no sense, 69 the server, the folder or a message that was
-named is not there, 71 the system refused something, 74 the output cannot be written, 78 the configuration is
+Exit codes: 0 done, 64 the command line makes no sense, 69 the server, the folder or a message that was \
+named is not there, 71 the system refused something, 74 the output cannot be written, 78 the configuration is \
 broken."
 )]
 pub(super) struct Queue {
@@ -90,7 +90,8 @@ struct Release {
 /// Try waiting recipients now
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  postrider queue retry 38g4gvap40001\n  \
-                        postrider queue retry --key @example.org")]
+                        postrider queue retry --key @example.org\n\n\
+                        Destinations that rest are tried again at once.")]
 struct Retry {
     #[command(flatten)]
     selection: Selection,
@@ -116,10 +117,11 @@ struct Delete {
 /// Stop delivering to one destination, or at all; mail is still taken
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  postrider queue pause --why 'moving the mailboxes'\n  \
-                        postrider queue pause local\n\nA pause lasts, also over restarts, until `postrider queue resume`.\n\
+                        postrider queue pause local\n  \
+                        postrider queue pause relay.example.net:587\n\nA pause lasts, also over restarts, until `postrider queue resume`.\n\
                         Mail that waits meanwhile expires as ever: to keep it longer, hold it.")]
 struct Pause {
-    /// The destination: local, or @ and a domain; everything when there is none
+    /// The destination, as `queue destinations` shows it: local, @domain, host:port …; without one, everything
     #[arg(value_parser = route_key)]
     key: Option<RouteKey>,
     /// Why, for whoever looks later
@@ -134,7 +136,7 @@ struct Pause {
 #[command(after_help = "Examples:\n  postrider queue resume\n  postrider queue resume local\n\n\
                         Without a destination the pause of everything ends; what was paused by name stays paused.")]
 struct Resume {
-    /// The destination: local, or @ and a domain; everything when there is none
+    /// The destination, as `queue destinations` shows it: local, @domain, host:port …; without one, everything
     #[arg(value_parser = route_key)]
     key: Option<RouteKey>,
     #[command(flatten)]
@@ -160,16 +162,24 @@ impl Queue {
     }
 }
 
-/// `local`, or `@` and a domain in any spelling.
+/// A destination as `queue destinations` shows it, names in any spelling: `local`, `@domain`, `host:port`,
+/// `lmtp:host:port`, `lmtp:/path`, `discard`, `hold`.
 fn route_key(text: &str) -> Result<RouteKey, String> {
-    match text.strip_prefix('@') {
-        Some(domain) => domain
-            .parse::<Domain>()
-            .map(|domain| RouteKey::domain(&domain))
-            .map_err(|error| error.to_string()),
-        None if text.contains('.') => Err(format!("a domain is written with an @ before it: @{text}")),
-        None => RouteKey::new(text).map_err(str::to_owned),
-    }
+    let named = |host: &str| host.parse::<Host>().map_err(|error| error.to_string());
+    let key = if let Some(host) = text.strip_prefix('@') {
+        format!("@{}", named(host)?.key())
+    } else if text.starts_with("lmtp:/") {
+        text.to_owned()
+    } else if let Some((host, port)) = text.rsplit_once(':') {
+        let port: u16 = port.parse().map_err(|_| format!("{port} is no port"))?;
+        let (lmtp, host) = host.strip_prefix("lmtp:").map_or(("", host), |host| ("lmtp:", host));
+        format!("{lmtp}{}:{port}", named(host)?.key())
+    } else if text.contains('.') {
+        return Err(format!("write @{text} for the domain, {text}:25 for a smart host"));
+    } else {
+        text.to_owned()
+    };
+    RouteKey::new(&key).map_err(str::to_owned)
 }
 
 /// Pauses or resumes, and says what is paused now.

@@ -36,7 +36,7 @@ Examples:
   postrider route bob@example.net --config /etc/postrider.toml
   postrider route staff@example.org --json --config /etc/postrider.toml
 
-Exit codes: 0 there is a way, 68 there is no host that would take it, 69 the address is unknown here or no route
+Exit codes: 0 there is a way, 68 there is no host that would take it, 69 the address is unknown here or no route \
 matches, 75 DNS cannot say now, 78 the configuration is broken."
 )]
 pub(super) struct Route {

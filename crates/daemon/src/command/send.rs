@@ -72,12 +72,11 @@ Exit codes:
   66  a file cannot be read
   68  the server's name is not known, or a recipient's domain does not exist
   69  refused for good (5yz), for at least one recipient; or its domain takes no mail
-  75  not now: refused for the moment (4yz), no connection, no answer from DNS, or a connection lost; try
-      again later
+  75  not now: refused for the moment (4yz), no connection, no answer from DNS, or a connection lost
   76  the server does not speak SMTP
-In JSON, a recipient's fate is accepted, deferred (4yz), refused (5yz), unsent or unknown; without --server,
+In JSON, a recipient's fate is accepted, deferred (4yz), refused (5yz), unsent or unknown; without --server, \
 `domains` lists what DNS said and the hosts that were tried.
-Where only some recipients were accepted, the others decide: 69 if any was refused for good, else 68, 76 or
+Where only some recipients were accepted, the others decide: 69 if any was refused for good, else 68, 76 or \
 75. The same again brings a second copy to those that accepted; --json tells which they are."
 )]
 pub(super) struct Send {

@@ -138,7 +138,7 @@ impl<'a> Trip<'a> {
             Ok(hosts) => {
                 let best = hosts.targets.first().map(|target| target.preference);
                 let best = hosts.targets.iter().filter(|target| Some(target.preference) == best);
-                let best = best.map(|target| target.endpoint.clone()).collect();
+                let best = best.map(HostTarget::site).collect();
                 self.server.destinations.found(self.key(), best, self.now());
                 Some(hosts)
             }
@@ -180,9 +180,10 @@ impl<'a> Trip<'a> {
         let mut stop = self.server.stop.clone();
         let all_max = self.settings.outbound.connections_max;
         let now = || self.server.world.instant();
+        let site = target.site();
         let acquired = tokio::select! {
             biased;
-            acquired = destinations.acquire(&target.endpoint, connections_max(self.hop), all_max, now) => acquired,
+            acquired = destinations.acquire(&site, connections_max(self.hop), all_max, now) => acquired,
             () = told_to_stop(&mut stop) => return Tried::Stopped,
         };
         match acquired {
@@ -210,7 +211,7 @@ impl<'a> Trip<'a> {
     }
 
     /// Makes a connection and introduces us.
-    async fn connect(&mut self, target: &HostTarget, slot: Slot) -> Result<Box<Lent>, Tried> {
+    async fn connect(&mut self, target: &HostTarget, mut slot: Slot) -> Result<Box<Lent>, Tried> {
         let outbound = self.settings.outbound;
         let world = &self.server.world;
         let connecting = world.net().connect(&target.endpoint, target.source);
@@ -234,7 +235,7 @@ impl<'a> Trip<'a> {
             Ok(connection) => connection,
             Err(failure) => return Err(self.broke_off(target, slot, &failure)),
         };
-        self.server.destinations.served(&target.endpoint, self.now());
+        self.server.destinations.served(&mut slot, self.now());
         let lent = Box::new(Lent { connection, slot, target: target.clone() });
         if dialect == Dialect::Smtp && lent.connection.announced().contains(&name) {
             tokio::spawn(crate::destinations::end(*lent));
@@ -258,7 +259,7 @@ impl<'a> Trip<'a> {
         match came {
             Came::Usable => {
                 let route_max = connections_max(self.hop);
-                self.server.destinations.good(&target.endpoint, route_max, self.now());
+                self.server.destinations.good(&lent.slot, route_max, self.now());
                 self.lent = Some(lent);
                 Tried::Done
             }
@@ -289,7 +290,7 @@ impl<'a> Trip<'a> {
             drop(slot);
             return Tried::Next;
         }
-        let others = self.blame(target, slot, &why);
+        let others = self.blame(slot, &why);
         if others > 0 { Tried::WaitForTurn } else { Tried::Next }
     }
 
@@ -299,7 +300,7 @@ impl<'a> Trip<'a> {
         self.story.add(What::Host(Box::new(target.tried(HostResult::Failed, Some(why.clone())))));
         tracing::info!(id = %self.message.id, host = %target.name(), endpoint = %target.endpoint, %why, "broke off");
         self.undecided(fate_of(failure, &mta(target)));
-        let others = self.blame(target, slot, &why);
+        let others = self.blame(slot, &why);
         let at_the_door = matches!(failure.stage, Stage::Greeting | Stage::Hello);
         match self.progress.is_done() {
             true => Tried::Done,
@@ -309,9 +310,9 @@ impl<'a> Trip<'a> {
     }
 
     /// Counts trouble against the site, while its connection still counts as one.
-    fn blame(&self, target: &HostTarget, slot: Slot, why: &Text) -> u32 {
+    fn blame(&self, slot: Slot, why: &Text) -> u32 {
         let rest = self.settings.outbound.rest;
-        let others = self.server.destinations.trouble(&target.endpoint, why, rest, self.now());
+        let others = self.server.destinations.trouble(&slot, why, rest, self.now());
         drop(slot);
         others
     }

@@ -8,15 +8,33 @@ use crate::net::Endpoint;
 use crate::site::{Rest, Site};
 use postrider_mail::Text;
 use std::collections::VecDeque;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
+
+/// What tells sites apart: where the host is reached, and from which address of ours. A host may turn one of our
+/// addresses away and serve another, and what an operator sends from one must not leave from another.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct SiteAddress {
+    endpoint: Endpoint,
+    source: Option<IpAddr>,
+}
+
+impl Target {
+    /// The site it belongs to.
+    pub(crate) fn site(&self) -> SiteAddress {
+        SiteAddress { endpoint: self.endpoint.clone(), source: self.source }
+    }
+}
 
 /// A site with its connections.
 pub(super) struct Pool {
     pub(super) site: Site,
     /// Connections that are open or being made, idle ones too.
     pub(super) open: u32,
+    /// Those of them whose host has agreed to serve us.
+    serving: u32,
     idle: Vec<Idle>,
     queue: VecDeque<Turn>,
 }
@@ -52,9 +70,11 @@ enum Grant {
 #[derive(Debug)]
 pub(crate) struct Slot {
     destinations: Arc<Destinations>,
-    pub(crate) endpoint: Endpoint,
+    site: SiteAddress,
     /// Whether it counts among all connections already.
     is_counted: bool,
+    /// Whether the host serves us on it.
+    is_serving: bool,
 }
 
 /// What comes of asking for a connection to a site.
@@ -76,7 +96,7 @@ enum Asked {
 
 impl Pool {
     pub(super) fn new(now: Instant) -> Self {
-        Self { site: Site::new(now), open: 0, idle: Vec::new(), queue: VecDeque::new() }
+        Self { site: Site::new(now), open: 0, serving: 0, idle: Vec::new(), queue: VecDeque::new() }
     }
 
     pub(super) fn is_unused(&self) -> bool {
@@ -89,12 +109,12 @@ impl Pool {
 }
 
 impl Inner {
-    fn pool(&mut self, endpoint: &Endpoint, now: Instant) -> &mut Pool {
-        if !self.sites.contains_key(endpoint) {
-            self.sites.insert(endpoint.clone(), Pool::new(now));
+    fn pool(&mut self, site: &SiteAddress, now: Instant) -> &mut Pool {
+        if !self.sites.contains_key(site) {
+            self.sites.insert(site.clone(), Pool::new(now));
         }
         #[expect(clippy::expect_used, reason = "it was inserted on the line above")]
-        self.sites.get_mut(endpoint).expect("the site is there")
+        self.sites.get_mut(site).expect("the site is there")
     }
 }
 
@@ -105,20 +125,20 @@ impl Destinations {
         let inner = &mut *inner;
         let destination = inner.keys.get(key).filter(|destination| now < destination.best_until)?;
         let mut best = destination.best.iter();
-        best.find_map(|endpoint| inner.sites.get_mut(endpoint)?.idle.pop()).map(|idle| Box::new(idle.lent))
+        best.find_map(|site| inner.sites.get_mut(site)?.idle.pop()).map(|idle| Box::new(idle.lent))
     }
 
     /// A connection to this site or the right to make one; waits for its turn while the window is full, and while
     /// there are as many connections altogether as may be.
     pub(crate) async fn acquire(
         self: &Arc<Self>,
-        endpoint: &Endpoint,
+        site: &SiteAddress,
         route_max: u32,
         connections_max: u32,
         now: impl Fn() -> Instant,
     ) -> Acquired {
         loop {
-            let turn = match self.ask(endpoint, route_max, now()) {
+            let turn = match self.ask(site, route_max, now()) {
                 Asked::Now(acquired) => return acquired,
                 Asked::Slot(slot) => return Acquired::New(self.counted(slot, connections_max).await),
                 Asked::Turn(turn) => turn,
@@ -133,9 +153,9 @@ impl Destinations {
     }
 
     /// What there is for the site now, or a turn to wait for.
-    fn ask(self: &Arc<Self>, endpoint: &Endpoint, route_max: u32, now: Instant) -> Asked {
+    fn ask(self: &Arc<Self>, site: &SiteAddress, route_max: u32, now: Instant) -> Asked {
         let mut inner = self.inner();
-        let pool = inner.pool(endpoint, now);
+        let pool = inner.pool(site, now);
         if let Some(rest) = pool.site.resting(now) {
             return Asked::Now(Acquired::Resting(rest));
         }
@@ -144,8 +164,8 @@ impl Destinations {
         }
         if pool.open < pool.site.window(route_max, now) {
             pool.open += 1;
-            let (destinations, endpoint) = (Arc::clone(self), endpoint.clone());
-            return Asked::Slot(Slot { destinations, endpoint, is_counted: false });
+            let (destinations, site) = (Arc::clone(self), site.clone());
+            return Asked::Slot(Slot { destinations, site, is_counted: false, is_serving: false });
         }
         let (sender, turn) = oneshot::channel();
         pool.queue.push_back(Turn { route_max, sender });
@@ -170,14 +190,16 @@ impl Destinations {
             // A permit is kept for whoever comes late, so nothing is missed between the look and the wait.
             self.ended.notified().await;
         }
+        // Only one permit is kept: where two connections ended at once, the next who waits is told by the first.
+        self.ended.notify_one();
         slot
     }
 
     /// Gives a connection back that can carry more: to whoever waits longest, or to rest for a while.
     pub(crate) fn give(&self, lent: Box<Lent>, now: Instant) {
-        let endpoint = lent.slot.endpoint.clone();
+        let site = lent.slot.site.clone();
         let mut inner = self.inner();
-        let pool = inner.pool(&endpoint, now);
+        let pool = inner.pool(&site, now);
         let mut grant = Grant::Connection(lent);
         while let Some(turn) = pool.queue.pop_front() {
             match turn.sender.send(grant) {
@@ -187,26 +209,41 @@ impl Destinations {
         }
         if let Grant::Connection(lent) = grant {
             pool.idle.push(Idle { lent: *lent, since: now });
+            // It gives way to whoever waits for the number of all.
+            self.ended.notify_one();
         }
     }
 
     /// A connection to the site was made, and the host serves us.
-    pub(crate) fn served(&self, endpoint: &Endpoint, now: Instant) {
-        self.inner().pool(endpoint, now).site.served(now);
+    pub(crate) fn served(&self, slot: &mut Slot, now: Instant) {
+        let mut inner = self.inner();
+        let pool = inner.pool(&slot.site, now);
+        pool.site.served(now);
+        if !std::mem::replace(&mut slot.is_serving, true) {
+            pool.serving += 1;
+        }
     }
 
-    /// A message went through.
-    pub(crate) fn good(&self, endpoint: &Endpoint, route_max: u32, now: Instant) {
-        let mut inner = self.inner();
-        let pool = inner.pool(endpoint, now);
-        pool.site.good(pool.open, route_max, now);
+    /// A message went through. Where that widens the window, whoever waits may come in.
+    pub(crate) fn good(self: &Arc<Self>, slot: &Slot, route_max: u32, now: Instant) {
+        let mut unused = Vec::new();
+        {
+            let mut inner = self.inner();
+            let pool = inner.pool(&slot.site, now);
+            let busy = pool.open.saturating_sub(u32::try_from(pool.idle.len()).unwrap_or(u32::MAX));
+            pool.site.good(busy, route_max, now);
+            pool.let_next_in(self, &slot.site, &mut unused);
+        }
+        // Dropped outside of the lock, which their own drops take.
+        drop(unused);
     }
 
-    /// A connection to the site could not be made, was turned away or broke off. Says how many others go on.
-    pub(crate) fn trouble(&self, endpoint: &Endpoint, why: &Text, rest: Duration, now: Instant) -> u32 {
+    /// The connection of this slot could not be made, was turned away or broke off. Says how many others go on;
+    /// those that are only being made prove nothing.
+    pub(crate) fn trouble(&self, slot: &Slot, why: &Text, rest: Duration, now: Instant) -> u32 {
         let mut inner = self.inner();
-        let pool = inner.pool(endpoint, now);
-        let others = pool.open.saturating_sub(1);
+        let pool = inner.pool(&slot.site, now);
+        let others = pool.serving.saturating_sub(u32::from(slot.is_serving));
         pool.site.trouble(why, others, rest, now);
         if pool.site.rest().is_some() {
             // They hear that it rests, and go on to the next host.
@@ -258,10 +295,11 @@ impl Drop for Slot {
             if self.is_counted {
                 inner.open = inner.open.saturating_sub(1);
             }
-            if let Some(pool) = inner.sites.get_mut(&self.endpoint) {
+            if let Some(pool) = inner.sites.get_mut(&self.site) {
                 pool.open = pool.open.saturating_sub(1);
+                pool.serving = pool.serving.saturating_sub(u32::from(self.is_serving));
                 pool.site.probe_again();
-                pool.let_next_in(&destinations, &self.endpoint, &mut unused);
+                pool.let_next_in(&destinations, &self.site, &mut unused);
             }
         }
         // Dropped outside of the lock, which their own drops take.
@@ -271,23 +309,22 @@ impl Drop for Slot {
 }
 
 impl Pool {
-    /// Grants slots while the window has room. What nobody took is put into `unused`, to be dropped unlocked.
-    fn let_next_in(
-        &mut self,
-        destinations: &Arc<Destinations>,
-        endpoint: &Endpoint,
-        unused: &mut Vec<Grant>,
-    ) {
+    /// Grants slots while the window has room; who has given up waiting is passed over. What nobody took all the
+    /// same is put into `unused`, to be dropped unlocked.
+    fn let_next_in(&mut self, destinations: &Arc<Destinations>, site: &SiteAddress, unused: &mut Vec<Grant>) {
         let now = self.site.used_at;
-        while let Some(turn) = self.queue.front()
-            && self.open < self.site.window(turn.route_max, now)
-        {
-            let Some(turn) = self.queue.pop_front() else { return };
+        while let Some(turn) = self.queue.front() {
+            let is_there = !turn.sender.is_closed();
+            if is_there && self.open >= self.site.window(turn.route_max, now) {
+                return;
+            }
+            let Some(turn) = self.queue.pop_front().filter(|_| is_there) else { continue };
             self.open += 1;
             let slot = Slot {
                 destinations: Arc::clone(destinations),
-                endpoint: endpoint.clone(),
+                site: site.clone(),
                 is_counted: false,
+                is_serving: false,
             };
             if let Err(grant) = turn.sender.send(Grant::Slot(slot)) {
                 unused.push(grant);

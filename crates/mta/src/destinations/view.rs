@@ -41,7 +41,7 @@ impl Inner {
         instant: Instant,
         now: UnixMillis,
     ) -> DestinationView {
-        let sites: Vec<_> = destination.best.iter().filter_map(|endpoint| self.sites.get(endpoint)).collect();
+        let sites: Vec<_> = destination.best.iter().filter_map(|site| self.sites.get(site)).collect();
         let rests: Vec<_> = sites.iter().filter_map(|pool| pool.site.rest()).collect();
         let at = |until: Instant| now.plus(until.saturating_duration_since(instant));
         // It rests only when all of its best sites do, until the first of them is tried again.

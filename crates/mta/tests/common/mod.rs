@@ -85,7 +85,7 @@ pub(crate) struct Running {
     pub server: Server,
     pub directory: Arc<Table>,
     pub runtime: Runtime,
-    pub folder: TempDir,
+    pub folder: Arc<TempDir>,
     stop: watch::Sender<Stop>,
     configuration: watch::Sender<Arc<Settings>>,
     held: Option<std::sync::mpsc::Sender<()>>,
@@ -116,6 +116,8 @@ pub(crate) struct Surroundings {
     pub net: Arc<dyn Net>,
     pub resolver: Arc<dyn Resolver>,
     pub queue: postrider_queue::Settings,
+    /// Where everything lies; another server may have been here before.
+    pub folder: Arc<TempDir>,
 }
 
 impl Default for Surroundings {
@@ -124,22 +126,27 @@ impl Default for Surroundings {
             net: Arc::new(SystemNet),
             resolver: Arc::new(Zone::default()),
             queue: postrider_queue::Settings::default(),
+            folder: Arc::new(tempfile::tempdir().unwrap()),
         }
     }
 }
 
 fn start_with(service: Service, surroundings: Surroundings, adjust: impl FnOnce(&mut Settings)) -> Running {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = surroundings.folder;
     let clock: WallClock = Arc::new(|| {
         #[expect(clippy::disallowed_methods, reason = "a test stands in for the daemon")]
         let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
         UnixMillis::new(i64::try_from(since.as_millis()).unwrap())
     });
     let now = clock();
-    let opened = postrider_queue::open(&folder.path().join("queue"), surroundings.queue, 7, now).unwrap();
-    let (journal, writer, reader) =
-        postrider_journal::open(&folder.path().join("journal"), postrider_journal::Settings::default(), now)
-            .unwrap();
+    // A server that was here before may still be letting go of it.
+    let opened = once("the spool is free", || {
+        postrider_queue::open(&folder.path().join("queue"), surroundings.queue, 7, now).ok()
+    });
+    let (journal, writer, reader) = once("the journal is free", || {
+        let settings = postrider_journal::Settings::default();
+        postrider_journal::open(&folder.path().join("journal"), settings, now).ok()
+    });
     let (let_go, held) = std::sync::mpsc::channel::<()>();
     let committer = opened.committer;
     std::thread::Builder::new()
@@ -285,6 +292,12 @@ impl Running {
         lines.map(|line| line.to_string() + "\n").collect()
     }
 
+    /// Ends at once: nothing is given back, nothing settled.
+    pub(crate) fn die(mut self) {
+        let idle = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        drop(std::mem::replace(&mut self.runtime, idle));
+    }
+
     pub(crate) fn stop(&self) {
         self.stop.send_replace(Stop::Soon);
     }
@@ -302,6 +315,16 @@ pub(crate) fn wait_for(what: &str, mut condition: impl FnMut() -> bool) {
         assert!(start.elapsed() < PATIENCE, "waited in vain for {what}");
         std::thread::yield_now();
     }
+}
+
+/// What this gives, once it gives something.
+fn once<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let mut found = None;
+    wait_for(what, || {
+        found = look();
+        found.is_some()
+    });
+    found.unwrap()
 }
 
 /// A person at a terminal.
@@ -360,7 +383,12 @@ impl Client {
 
     /// A whole message, to the reply after its content.
     pub(crate) fn submit(&mut self, to: &[&str], content: &str) -> String {
-        self.expect("MAIL FROM:<sender@client.example>", "250");
+        self.submit_from("sender@client.example", to, content)
+    }
+
+    /// The same, from this reverse-path.
+    pub(crate) fn submit_from(&mut self, from: &str, to: &[&str], content: &str) -> String {
+        self.expect(&format!("MAIL FROM:<{from}>"), "250");
         for recipient in to {
             self.expect(&format!("RCPT TO:<{recipient}>"), "250");
         }

@@ -1,5 +1,6 @@
 //! A network in memory: hosts are tasks behind addresses, connections are pipes.
 
+use postrider_mail::dns::{Exchange, Mx, Zone};
 use postrider_mta::net::{Connecting, Endpoint, Net, Stream};
 use std::collections::BTreeMap;
 use std::io;
@@ -48,6 +49,25 @@ pub(crate) enum Manner {
     Recipients(usize),
     /// It closes behind the final dot, without a reply.
     LostAfterDot,
+    /// It answers every RCPT so.
+    Rcpt(&'static str),
+    /// It says nothing until it is let go, and then greets with this reply.
+    SlowThen(&'static str),
+}
+
+/// Each domain's exchangers, in their order, and their addresses.
+pub(crate) fn zone(domains: &[(&str, &[&str])]) -> Zone {
+    let mut zone = Zone::default();
+    for (domain, addresses) in domains {
+        for (at, address) in addresses.iter().enumerate() {
+            let host: postrider_mail::Domain = format!("mx{at}.{domain}").parse().unwrap();
+            let preference = u16::try_from(at).unwrap();
+            zone = zone
+                .mx(domain.parse().unwrap(), Mx { preference, exchange: Exchange::Host(host.clone()) })
+                .address(host, address.parse().unwrap());
+        }
+    }
+    zone
 }
 
 impl Network {
@@ -111,6 +131,10 @@ impl Host {
                 // The sender lives as long as the host.
                 let _ = self.gate.subscribe().wait_for(|open| *open).await;
             }
+            Manner::SlowThen(reply) => {
+                let _ = self.gate.subscribe().wait_for(|open| *open).await;
+                return say(&mut stream, reply).await;
+            }
             _ => {}
         }
         say(&mut stream, "220 peer.example ESMTP").await?;
@@ -130,10 +154,12 @@ impl Host {
                 "RCPT" if self.is_full(&recipients) => {
                     say(&mut stream, "452 4.5.3 too many recipients").await?;
                 }
+                "RCPT" if let Manner::Rcpt(reply) = self.manner => say(&mut stream, reply).await?,
                 "RCPT" => {
                     recipients.push(line.trim_start_matches("RCPT TO:").to_owned());
                     say(&mut stream, "250 2.1.5 ok").await?;
                 }
+                "DATA" if recipients.is_empty() => say(&mut stream, "503 5.5.1 no recipient").await?,
                 "DATA" => {
                     say(&mut stream, "354 go on").await?;
                     let content = content(&mut stream).await?;

@@ -20,7 +20,7 @@ Examples:
   postrider queue destinations --json
 
 A destination whose hosts cannot be reached rests; its mail waits, and one attempt after the rest tries again.
-Every destination has a window: connections that it may have now. It starts small, grows while all goes well,
+Every destination has a window: connections that it may have now. It starts small, grows while all goes well, \
 and shrinks after trouble. `postrider queue pause KEY` stops delivery to a destination altogether.")]
 pub(super) struct Show {
     /// Answer in JSON, for programs; times are milliseconds since 1970

@@ -36,7 +36,7 @@ Examples:
   postrider queue list --recipient @example.org --older 1h
   postrider queue list --held --json | jq -r .id
 
-With --json there is one object per line and message, and no limit unless one is given. Times are
+With --json there is one object per line and message, and no limit unless one is given. Times are \
 milliseconds since 1970.")]
 pub(super) struct List {
     #[command(flatten)]

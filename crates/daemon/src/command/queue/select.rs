@@ -21,7 +21,7 @@ pub(super) struct Wanted {
     /// Part of a recipient's address, in any case
     #[arg(long, help_heading = HEADING, value_name = "PART")]
     recipient: Option<String>,
-    /// A destination: local, or @ and a domain
+    /// A destination, as `queue destinations` shows it: local, @domain, host:port …
     #[arg(long, help_heading = HEADING, value_name = "KEY", value_parser = route_key)]
     key: Option<RouteKey>,
     /// Part of the Message-ID, in any case

@@ -21,7 +21,7 @@ Examples:
   postrider queue show 38g4gvap40001
   postrider queue show 38g4gvap40001 --json | jq '.attempts[].hosts[]'
 
-The hosts that were tried are shown with their addresses and answers; `postrider trace ID` shows what was
+The hosts that were tried are shown with their addresses and answers; `postrider trace ID` shows what was \
 said to them.
 
 Exit code 69: there is no such message in the queue (any more).")]

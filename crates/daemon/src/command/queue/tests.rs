@@ -3,14 +3,17 @@
 use super::attempts::Attempts;
 use super::destinations;
 use super::list::{Part, report};
+use super::route_key;
 use super::show::{Around, described};
 use insta::assert_snapshot;
 use postrider_control::{DestinationView, Health};
 use postrider_journal::event::{Attempt as Tried, Ending, Fate, HostResult, HostTried, Speaker, What};
 use postrider_journal::{Story, Subject};
-use postrider_mail::{AttemptId, Code, Enhanced, QueueId, Reply, SessionId, UnixMillis};
+use postrider_mail::{AttemptId, Code, Enhanced, Host, QueueId, Reply, SessionId, UnixMillis};
+use postrider_policy::route::{Hop, LmtpPeer, Way};
 use postrider_queue::{PauseView, RouteKey, Stats, View};
 use serde_json::{Value, json};
+use std::sync::Arc;
 
 const NOW: UnixMillis = UnixMillis::new(1_795_372_275_042);
 const ALL: Part = Part { of_all: true, has_more: false };
@@ -281,4 +284,30 @@ fn destinations_say_what_keeps_them() {
     … and 3 more.
     ");
     assert_eq!(destinations::report(&[], 0, NOW), "No mail is leaving now, and no destination rests.\n");
+}
+
+#[test]
+fn every_destination_can_be_named_as_it_is_shown() {
+    let address = "a@Bücher.example".parse().unwrap();
+    let way = || Arc::new(Way { port: 587, ..Way::default() });
+    let host = |text: &str| text.parse::<Host>().unwrap();
+    let mut keys: Vec<String> = ["relay.example", "[192.0.2.1]", "[IPv6:2001:db8::1]"]
+        .into_iter()
+        .flat_map(|name| {
+            let lmtp = Hop::Lmtp(LmtpPeer::Tcp(host(name)), way());
+            [Hop::Smarthost(host(name), way()), lmtp].map(|hop| hop.key(&address))
+        })
+        .collect();
+    let socket = Hop::Lmtp(LmtpPeer::Unix("/run/dovecot/lmtp".into()), way());
+    keys.extend([Hop::Local, Hop::Mx(way()), socket, Hop::Discard, Hop::Hold].map(|hop| hop.key(&address)));
+    keys.push(Hop::Mx(way()).key(&"a@[192.0.2.1]".parse().unwrap()));
+    for key in keys {
+        assert_eq!(route_key(&key).map(|key| key.to_string()), Ok(key));
+    }
+    for (spelled, key) in [("@Example.ORG", "@example.org"), ("Relay.Example:25", "relay.example:25")] {
+        assert_eq!(route_key(spelled).map(|key| key.to_string()), Ok(key.into()));
+    }
+    for nothing in ["", "example.org", "relay.example:smtp", "@", "@a b", "a b"] {
+        assert!(route_key(nothing).is_err(), "{nothing}");
+    }
 }
