@@ -3,13 +3,13 @@
 
 #![expect(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use crate::machine::unpacked;
+use crate::machine::{free_address, unpacked};
 use crate::process::Lines;
 use crate::wait::{until, until_true};
 use rustix::process::{Pid, Signal, kill_process};
 use std::ffi::OsString;
 use std::fs;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread;
@@ -75,9 +75,8 @@ impl Dns {
 
     /// The section of a configuration that asks this server alone.
     pub fn section(&self) -> String {
-        section(self.address)
+        format!("[dns]\nservers = [\"{}\"]\n", self.address)
     }
-
     /// These zones from now on, and no others. What was asked before may be remembered for a second.
     #[track_caller]
     pub fn replace(&self, zones: &[Zone<'_>]) {
@@ -97,20 +96,6 @@ impl Drop for Dns {
             println!("the name server said:\n{}", self.lines.shown());
         }
     }
-}
-
-/// The section of a configuration that asks this server alone.
-pub fn section(server: SocketAddr) -> String {
-    format!("[dns]\nservers = [\"{server}\"]\n")
-}
-
-/// A free port for both transports.
-fn free_address() -> SocketAddr {
-    until("a port that is free by UDP and TCP", || {
-        let udp = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        let address = udp.local_addr().unwrap();
-        TcpListener::bind(address).ok().map(|_| address)
-    })
 }
 
 /// The folders below `usr/lib` of an unpacked package, for the loader: one is named after the architecture.

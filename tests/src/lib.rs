@@ -1,6 +1,8 @@
 //! Helpers for the end-to-end tests.
 //!
-//! [`site`] is a place for a server, [`process`] a running one, [`client`] someone who talks to it. Failures panic:
+//! [`site`] is a place for a server, [`process`] a running one, [`client`] someone who talks to it; [`onward`] is one that
+//! sends mail on: to a scripted [`peer`], to a [`sink`], to other mail servers that live on [`machine`]s of their own
+//! ([`postfix`], [`exim`], [`opensmtpd`]), by a real name server ([`dns`]). [`load`] puts it under load. Failures panic:
 //! the helpers of tests are tests too.
 
 pub mod binary;

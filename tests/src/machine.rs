@@ -12,10 +12,11 @@ use crate::tools::left_out;
 use crate::wait::until;
 use std::fs::{self, Permissions};
 use std::io::Read;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use tempfile::TempDir;
 
@@ -176,9 +177,20 @@ impl Drop for Machine {
     }
 }
 
-/// A port of 127.0.0.1 that nobody listens on at the moment.
+/// A port of 127.0.0.1 that nobody uses, by TCP or UDP. It is none of those that the system gives to connections
+/// (32768 and above), so that it is still free when a server comes to bind it; processes and calls differ in where they
+/// look first.
 pub fn free_address() -> SocketAddr {
-    TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap()
+    const FIRST: u32 = 10_000;
+    const PORTS: u32 = 20_000;
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let offset = std::process::id().wrapping_mul(61);
+    until("a free port", || {
+        let number = offset.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % PORTS;
+        let port = u16::try_from(FIRST + number).unwrap();
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        (TcpListener::bind(address).is_ok() && UdpSocket::bind(address).is_ok()).then_some(address)
+    })
 }
 
 /// Whether someone greets there with 220.

@@ -3,14 +3,18 @@
 
 #![expect(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use crate::limits::PATIENCE;
-use std::collections::BTreeMap;
-use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
+mod black_hole;
+mod talk;
+
+pub use black_hole::BlackHole;
+
+use std::io::Write;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
+use talk::Talk;
 
 /// A point of the dialogue at which the server's word is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -118,10 +122,8 @@ struct Shared {
     script: Mutex<Script>,
     faults: AtomicU32,
     open: AtomicU32,
-    most_open: AtomicU32,
     connections: AtomicU32,
     refused: AtomicU32,
-    steps: Mutex<BTreeMap<Step, u32>>,
     seen: Mutex<Vec<Seen>>,
 }
 
@@ -177,19 +179,14 @@ impl Peer {
         seen.iter().filter(|seen| seen.accepted).map(|seen| seen.recipients.len()).sum()
     }
 
-    /// How often it came to this step.
-    pub fn came_to(&self, step: Step) -> u32 {
-        self.shared.steps.lock().unwrap().get(&step).copied().unwrap_or(0)
-    }
-
     /// Connections made so far.
     pub fn connections(&self) -> u32 {
         self.shared.connections.load(Ordering::Relaxed)
     }
 
-    /// The most connections it served at a time.
-    pub fn most_open(&self) -> u32 {
-        self.shared.most_open.load(Ordering::Relaxed)
+    /// Connections that are open now.
+    pub fn open(&self) -> u32 {
+        self.shared.open.load(Ordering::SeqCst)
     }
 
     /// Connections that heard 421 as there were too many.
@@ -214,237 +211,21 @@ impl Shared {
     fn serve(&self, stream: TcpStream) {
         self.connections.fetch_add(1, Ordering::Relaxed);
         let open = self.open.fetch_add(1, Ordering::SeqCst) + 1;
-        let script = self.script.lock().unwrap().clone();
-        if open > script.connections_max {
+        if open > self.script.lock().unwrap().connections_max {
             self.refused.fetch_add(1, Ordering::Relaxed);
             let _ = (&stream).write_all(b"421 4.7.0 too many connections from you\r\n");
         } else {
-            self.most_open.fetch_max(open, Ordering::Relaxed);
             // It ends with the connection, however that ends.
-            let _ = Talk::begin(self, stream, script).and_then(Talk::go_on);
+            let _ = Talk::begin(self, stream).and_then(Talk::go_on);
         }
         self.open.fetch_sub(1, Ordering::SeqCst);
     }
 
     /// Whether it is to fail here, once more.
-    fn fault_at(&self, step: Step, script: &Script) -> Option<Fault> {
-        *self.steps.lock().unwrap().entry(step).or_default() += 1;
+    fn fault_at(&self, step: Step) -> Option<Fault> {
+        let script = self.script.lock().unwrap();
         let (at, fault) = script.fault?;
         let fails = at == step && self.faults.fetch_add(1, Ordering::Relaxed) < script.times;
         fails.then_some(fault)
-    }
-}
-
-/// One connection.
-struct Talk<'s> {
-    shared: &'s Shared,
-    script: Script,
-    input: BufReader<TcpStream>,
-    output: Vec<u8>,
-    mail: String,
-    recipients: Vec<String>,
-}
-
-/// The connection is to end.
-fn over<T>() -> io::Result<T> {
-    Err(ErrorKind::ConnectionAborted.into())
-}
-
-impl<'s> Talk<'s> {
-    fn begin(shared: &'s Shared, stream: TcpStream, script: Script) -> io::Result<Self> {
-        stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(PATIENCE * 10))?;
-        let input = BufReader::with_capacity(64 * 1024, stream);
-        let mut talk =
-            Self { shared, script, input, output: Vec::new(), mail: String::new(), recipients: Vec::new() };
-        talk.reply(Step::Greeting, "220 peer.example ESMTP")?;
-        Ok(talk)
-    }
-
-    fn go_on(mut self) -> io::Result<()> {
-        loop {
-            let line = self.line()?;
-            let line = String::from_utf8_lossy(&line).trim_end().to_owned();
-            let verb = line.split([' ', ':']).next().unwrap_or("").to_ascii_uppercase();
-            match verb.as_str() {
-                "EHLO" | "HELO" | "LHLO" => self.hello()?,
-                "MAIL" => {
-                    if self.reply(Step::Mail, "250 2.1.0 ok")? {
-                        self.mail = behind_colon(&line);
-                        self.recipients.clear();
-                    }
-                }
-                "RCPT" => {
-                    let step = if self.recipients.is_empty() { Step::FirstRcpt } else { Step::LaterRcpt };
-                    if self.reply(step, "250 2.1.5 ok")? {
-                        self.recipients.push(behind_colon(&line));
-                    }
-                }
-                "DATA" if self.recipients.is_empty() => self.say("503 5.5.1 no recipients")?,
-                "DATA" => {
-                    if self.reply(Step::Data, "354 go on")? {
-                        self.content()?;
-                    }
-                }
-                "RSET" => {
-                    self.recipients.clear();
-                    self.say("250 2.0.0 ok")?;
-                }
-                "NOOP" => self.say("250 2.0.0 ok")?,
-                "QUIT" => {
-                    self.reply(Step::Quit, "221 2.0.0 bye")?;
-                    return self.flush();
-                }
-                _ => self.say("500 5.5.2 what?")?,
-            }
-        }
-    }
-
-    fn hello(&mut self) -> io::Result<()> {
-        let mut lines = String::new();
-        for (number, line) in ["peer.example"].iter().chain(&self.script.offers).enumerate() {
-            let last = number == self.script.offers.len();
-            lines.push_str(&format!("250{}{line}\r\n", if last { ' ' } else { '-' }));
-        }
-        self.reply(Step::Ehlo, lines.trim_end()).map(drop)
-    }
-
-    fn content(&mut self) -> io::Result<()> {
-        self.flush()?;
-        if let Some(fault) = self.shared.fault_at(Step::Content, &self.script) {
-            // Some of it has come by then.
-            self.line()?;
-            self.commit(fault)?;
-        }
-        let mut content = Vec::new();
-        loop {
-            let line = self.line()?;
-            if line == b".\r\n" {
-                break;
-            }
-            if self.script.keeps {
-                content.extend_from_slice(line.strip_prefix(b".").unwrap_or(&line));
-            }
-        }
-        let seen = Seen {
-            mail: std::mem::take(&mut self.mail),
-            recipients: std::mem::take(&mut self.recipients),
-            content,
-            accepted: false,
-            at: Instant::now(),
-        };
-        think(self.script.thinks);
-        let place = {
-            let mut all = self.shared.seen.lock().unwrap();
-            all.push(seen);
-            all.len() - 1
-        };
-        if self.reply(Step::Dot, "250 2.0.0 taken")? {
-            // Said is said, whether or not it is heard.
-            self.shared.seen.lock().unwrap()[place].accepted = true;
-        }
-        Ok(())
-    }
-
-    /// Says what is due, or fails. Whether it said what is due.
-    fn reply(&mut self, step: Step, due: &str) -> io::Result<bool> {
-        match self.shared.fault_at(step, &self.script) {
-            Some(fault) => self.commit(fault).map(|()| false),
-            None => self.say(due).map(|()| true),
-        }
-    }
-
-    fn commit(&mut self, fault: Fault) -> io::Result<()> {
-        match fault {
-            Fault::Close => {
-                self.flush()?;
-                over()
-            }
-            Fault::Says(line) => {
-                self.say(line)?;
-                if line.starts_with("421") {
-                    self.flush()?;
-                    return over();
-                }
-                Ok(())
-            }
-            Fault::Mutters(octets) => {
-                self.output.extend_from_slice(octets.as_bytes());
-                self.flush()?;
-                over()
-            }
-            Fault::Silence => {
-                self.flush()?;
-                io::copy(&mut self.input, &mut io::sink())?;
-                over()
-            }
-        }
-    }
-
-    fn say(&mut self, line: &str) -> io::Result<()> {
-        self.output.extend_from_slice(line.as_bytes());
-        self.output.extend_from_slice(b"\r\n");
-        // Replies to what came in one segment leave in one.
-        if self.input.buffer().is_empty() { self.flush() } else { Ok(()) }
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        let output = std::mem::take(&mut self.output);
-        self.input.get_mut().write_all(&output)
-    }
-
-    /// The next line, with its end.
-    fn line(&mut self) -> io::Result<Vec<u8>> {
-        if self.input.buffer().is_empty() {
-            self.flush()?;
-        }
-        let mut line = Vec::new();
-        loop {
-            if self.input.by_ref().take(1 << 20).read_until(b'\n', &mut line)? == 0 {
-                return over();
-            }
-            if line.ends_with(b"\r\n") {
-                return Ok(line);
-            }
-        }
-    }
-}
-
-#[expect(clippy::disallowed_methods, reason = "other hosts are further away than those of a test")]
-fn think(time: Duration) {
-    if !time.is_zero() {
-        thread::sleep(time);
-    }
-}
-
-fn behind_colon(line: &str) -> String {
-    line.split_once(':').map_or("", |(_, path)| path).trim().to_owned()
-}
-
-/// An address at which nobody ever answers: what comes there is neither taken nor refused.
-pub struct BlackHole {
-    address: SocketAddr,
-    /// The queue of connections that nobody takes, and what fills it.
-    _full: (rustix::fd::OwnedFd, Vec<TcpStream>),
-}
-
-impl BlackHole {
-    /// At this address.
-    pub fn at(address: SocketAddr) -> Self {
-        use rustix::net::{AddressFamily, SocketType, bind, getsockname, listen, socket};
-        let listener = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
-        bind(&listener, &address).unwrap();
-        listen(&listener, 0).unwrap();
-        let address = SocketAddr::try_from(getsockname(&listener).unwrap()).unwrap();
-        let mut filling = Vec::new();
-        while let Ok(stream) = TcpStream::connect_timeout(&address, Duration::from_millis(200)) {
-            filling.push(stream);
-        }
-        Self { address, _full: (listener, filling) }
-    }
-
-    /// Where nobody answers.
-    pub fn address(&self) -> SocketAddr {
-        self.address
     }
 }

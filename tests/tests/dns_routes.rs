@@ -232,6 +232,21 @@ fn an_mx_on_loopback_is_not_connected_to_unless_it_is_listed() {
 }
 
 #[test]
+fn what_waits_follows_its_domain_to_another_host() {
+    let street = Street::new();
+    let at = |house| format!("@ MX 10 mx\nmx A {}", street.ip(house));
+    let Some(dns) = Dns::start(&[Zone::Records("moving.example", &at(3))]) else { return };
+    let peer = Peer::at(street.at(2), Script::default());
+    let origin = Origin::start("1h", &sections(&dns, street));
+    let id = origin.send(&["you@moving.example"], CONTENT);
+    origin.tries_until(&id, |tries| !tries.is_empty());
+    dns.replace(&[Zone::Records("moving.example", &at(2))]);
+    until_true("it has moved", || peer.accepted() == 1);
+    origin.is_done();
+    assert_eq!(origin.notices(), Vec::<String>::new());
+}
+
+#[test]
 fn hostile_answers_end_within_limits_and_with_a_reason() {
     let street = Street::new();
     let many_mx: String = (0..2000).map(|number| format!("@ MX {number} h{number}\n")).collect();

@@ -7,8 +7,6 @@
 //! 250), which have queue ids of their own; and those that a repeated delivery would make, which would share a
 //! queue id. The first kind is counted; of the second there must be none.
 
-#![expect(clippy::unwrap_used, reason = "the helpers of these tests are tests too")]
-
 use postrider_tests::numbered::{Ledger, SESSIONS, known_by, round};
 use postrider_tests::random::Random;
 use postrider_tests::site::Site;

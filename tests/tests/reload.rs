@@ -40,7 +40,7 @@ fn queued_mail_takes_the_new_route_although_its_client_may_relay_no_more() {
     let street = Street::new();
     let (closed, open) = (street.at(2), street.at(3));
     let peer = Peer::at(open, Script::default());
-    let route = |to| format!("[[route]]\nto = \"smarthost\"\nhost = \"{to}\"\n");
+    let route = |to| format!("[[route]]\nto = \"smtp://{to}\"\n");
     let origin = Origin::start("1h", &route(closed));
     let id = origin.send(&["you@elsewhere.example"], CONTENT);
     origin.tries_until(&id, |tries| !tries.is_empty());

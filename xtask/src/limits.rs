@@ -64,9 +64,9 @@ pub(crate) const RELAYED_SESSIONS: u32 = 20;
 pub(crate) const RELAYED_OCTETS: u32 = 4096;
 /// Recipients of one message.
 pub(crate) const FANOUT_RECIPIENTS: u32 = 1000;
-/// Messages, domains, those that do not answer, those that refuse, those that take five connections, and how many
-/// milliseconds each host thinks about a message.
-pub(crate) const CROWD: [u32; 6] = [20_000, 200, 3, 2, 5, 20];
+/// Messages, domains, those that do not answer, those that refuse, those that take five connections, how many
+/// milliseconds each host thinks about a message, and how many one that takes five connections.
+pub(crate) const CROWD: [u32; 7] = [20_000, 200, 3, 2, 5, 20, 500];
 
 /// Who the server is when we are root.
 pub(crate) const UNPRIVILEGED_USER: &str = "nobody";

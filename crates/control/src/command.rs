@@ -155,4 +155,20 @@ pub struct Health {
     pub queue: Stats,
     /// What is paused.
     pub pauses: Vec<PauseView>,
+    /// What the server does and has done; `None`: none runs.
+    #[serde(default)]
+    pub activity: Option<Activity>,
+}
+
+/// What a running server does, and what came of it since it started.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Activity {
+    /// Connections to other hosts that are open, or being made.
+    pub connections: u32,
+    /// Destinations that are left alone for a while, as none of their hosts could be reached.
+    pub resting: u64,
+    /// Notices stored since the start.
+    pub notices: u64,
+    /// Recipients that ended since the start without a delivery, and without a notice to the sender.
+    pub unreported: u64,
 }

@@ -1,6 +1,6 @@
 //! Carries commands out. Every command that changes something is recorded in the journal, with who gave it.
 
-use crate::command::{Answer, Changed, Command, DestinationView, Health, Pauses, Who};
+use crate::command::{Activity, Answer, Changed, Command, DestinationView, Health, Pauses, Who};
 use postrider_journal::{Journal, Query, Reader, Story, Subject, What};
 use postrider_mail::{QueueId, Reason, Text, UnixMillis};
 use postrider_queue::{Filter, Operated, Queue, Unable};
@@ -23,6 +23,9 @@ pub trait Destinations: Send + Sync {
     /// order. Must not block.
     fn view(&self) -> Vec<DestinationView>;
 
+    /// All of it in numbers; `None`: nothing ever leaves. Must not block.
+    fn activity(&self) -> Option<Activity>;
+
     /// Hosts that are left alone for a while are tried again with the next message: the operator asks for it.
     fn forget_rests(&self);
 }
@@ -33,6 +36,10 @@ struct Nowhere;
 impl Destinations for Nowhere {
     fn view(&self) -> Vec<DestinationView> {
         Vec::new()
+    }
+
+    fn activity(&self) -> Option<Activity> {
+        None
     }
 
     fn forget_rests(&self) {}
@@ -104,7 +111,8 @@ impl Executor {
         if counts.lost > 0 {
             troubles.push(Text::from(format!("{} stories could not be written to the journal", counts.lost)));
         }
-        Ok(Health { troubles, queue: self.queue.stats()?, pauses: self.queue.pauses()? })
+        let (queue, pauses) = (self.queue.stats()?, self.queue.pauses()?);
+        Ok(Health { troubles, queue, pauses, activity: self.destinations.activity() })
     }
 
     fn destinations(&self) -> Answer {

@@ -7,5 +7,5 @@
 mod command;
 mod execute;
 
-pub use command::{Answer, Changed, Command, DestinationView, Health, Pauses, Who};
+pub use command::{Activity, Answer, Changed, Command, DestinationView, Health, Pauses, Who};
 pub use execute::{Destinations, Executor};

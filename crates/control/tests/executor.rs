@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
 use postrider_control::{
-    Answer, Changed, Command, DestinationView, Destinations, Executor, Health, Pauses, Who,
+    Activity, Answer, Changed, Command, DestinationView, Destinations, Executor, Health, Pauses, Who,
 };
 use postrider_journal::{Story, Subject, What, Writer};
 use postrider_mail::id::IdMaker;
@@ -194,6 +194,10 @@ fn destination(key: &str, resting_until: Option<i64>) -> DestinationView {
 struct Many;
 
 impl Destinations for Many {
+    fn activity(&self) -> Option<Activity> {
+        Some(Activity { connections: 3, resting: 1, notices: 4, unreported: 1 })
+    }
+
     fn view(&self) -> Vec<DestinationView> {
         (0..1200).map(|n| destination(&format!("@d{n:04}.example"), (n == 700).then_some(5))).collect()
     }
@@ -211,6 +215,18 @@ fn destinations_are_listed_those_at_rest_first() {
     let keys: Vec<&str> = destinations.iter().take(3).map(|one| one.key.as_str()).collect();
     assert_eq!(keys, ["@d0700.example", "@d0000.example", "@d0001.example"]);
     assert_eq!((destinations.len(), unlisted), (1000, 200));
+}
+
+#[test]
+fn health_tells_what_a_running_server_does() {
+    let rig = Rig::new();
+    let activity = |executor: &Executor| match executor.look(&Command::Health) {
+        Answer::Health(health) => health.activity,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(activity(&rig.executor), None);
+    let busy = Activity { connections: 3, resting: 1, notices: 4, unreported: 1 };
+    assert_eq!(activity(&rig.executor.clone().with_destinations(Arc::new(Many))), Some(busy));
 }
 
 #[test]

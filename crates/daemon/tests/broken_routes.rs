@@ -448,7 +448,7 @@ returned = "body"
     postrider.toml:11:22: error: `delay_notice_after` is no duration: "soon"
       11 | delay_notice_after = "soon"
          |                      ^^^^^^
-      help: durations look like "5m", "1h30m" or "5d"; the units are d, h, m, s and ms
+      help: write a duration such as "4h" or "1h30m", or "never"
     postrider.toml:13:12: error: `returned` should be "headers" or "message", not "body"
       13 | returned = "body"
          |            ^^^^^^

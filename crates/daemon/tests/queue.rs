@@ -27,6 +27,15 @@ fn is_empty(site: &Site) -> bool {
 }
 
 #[test]
+fn health_is_told_without_a_server_too() {
+    let site = Site::new();
+    Server::dev(&site).stop();
+    assert!(site.ok(&["queue", "health"]).contains("none runs"));
+    let json: serde_json::Value = serde_json::from_str(&site.ok(&["queue", "health", "--json"])).unwrap();
+    assert_eq!((&json["queue"]["messages"], json["activity"].is_null()), (&0.into(), true));
+}
+
+#[test]
 fn a_message_is_paused_held_shown_released_and_delivered() {
     let site = Site::new();
     let server = Server::dev(&site);
@@ -53,6 +62,11 @@ fn a_message_is_paused_held_shown_released_and_delivered() {
     assert_eq!(site.ok(&["queue", "release", &id]), format!("1 message released: {id}\n"));
     eventually("the message is delivered", || is_empty(&site));
     assert!(site.mail("b@local.example")[0].contains("It works."));
+    let health = site.ok(&["queue", "health"]);
+    assert!(
+        health.contains("Queued        0 messages\n") && health.contains("Since start   0 notices"),
+        "{health}"
+    );
     let gone = site.fails(&["queue", "show", &id], 69);
     assert!(gone.contains(&format!("there is no message {id} in the queue")), "{gone}");
     server.stop();

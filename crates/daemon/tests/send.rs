@@ -341,3 +341,21 @@ fn a_session_refused_for_good_is_not_to_be_tried_again() {
     assert_eq!(json["recipients"][0]["try_again"], false);
     assert_eq!(json["exit"], 69);
 }
+
+#[test]
+fn a_host_that_refuses_amid_the_content_has_decided() {
+    let large =
+        b"Subject: large\n\n".iter().copied().chain(b"0123456789\n".repeat(400_000)).collect::<Vec<u8>>();
+    for (reply, code, fate) in
+        [("554 5.3.4 too much", 69, "refused"), ("452 4.3.1 no room for that", 75, "not taken now")]
+    {
+        let ran = file(&[HELLO, MAIL, RCPT, "C: DATA\nS: 354 go on\n", "S: ", reply].concat(), &large);
+        assert_eq!(ran.code, code, "{}", ran.said());
+        let told = format!("=> <b@b.example> {fate}");
+        assert!(
+            ran.stdout.lines().any(|line| line.contains(&told) && line.contains(reply)),
+            "{}",
+            ran.said()
+        );
+    }
+}

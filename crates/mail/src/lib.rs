@@ -20,6 +20,7 @@
 //! | [`date`] | milliseconds UTC and how they print | RFC 5322 §3.3 |
 //! | [`header`] | fields as slices of the original | RFC 5322 §2.2 |
 //! | [`dsn`] | what a sender is told of a message | RFC 3464 |
+//! | [`dns`] | what is asked of DNS, and what can come back | RFC 1034, RFC 1035 |
 //! | [`trace`] | Received, Return-Path, Delivered-To | RFC 5321 §4.4 |
 
 pub mod address;

@@ -8,7 +8,7 @@ mod trip;
 use crate::destinations::{Load, Seat};
 use crate::local_attempt;
 use crate::server::{Server, Stop};
-use crate::settlement::{give_back, set_aside};
+use crate::settlement::{give_back_some, set_aside};
 use postrider_mail::Text;
 use trip::{End, Trip};
 
@@ -38,7 +38,7 @@ async fn carry(server: Server, load: Load) {
     trip.settle().await;
     if end == End::Stopped {
         for job in &load.jobs {
-            give_back(&server, job.attempt.id, job.attempt.message.id).await;
+            give_back_some(&server, &job.attempt, &job.targets).await;
         }
     }
 }

@@ -13,7 +13,8 @@ mod view;
 pub(crate) use pool::{Acquired, Lent, SiteAddress, Slot, end};
 pub use view::Outlook;
 
-use crate::limits::{ATTEMPTS_PER_KEY, ATTEMPTS_WAITING_MAX, BEST_SITES_TIME, SITES_MAX, WINDOW_FIRST};
+use crate::limits::{ATTEMPTS_AGAIN, ATTEMPTS_MAX, ATTEMPTS_PER_KEY};
+use crate::limits::{BEST_SITES_TIME, SITES_MAX, WINDOW_FIRST};
 use pool::Pool;
 use postrider_mail::Refusal;
 use postrider_policy::route::{Hop, Way};
@@ -47,6 +48,10 @@ struct Inner {
     sites: BTreeMap<SiteAddress, Pool>,
     /// Attempts that wait, under all keys.
     waiting: usize,
+    /// Attempts that couriers carry.
+    carried: usize,
+    /// There was no room at all when it was last looked for.
+    is_full: bool,
     /// Connections, at all sites.
     open: u32,
 }
@@ -77,6 +82,8 @@ pub(crate) struct Load {
 pub(crate) struct Seat {
     destinations: Arc<Destinations>,
     pub(crate) key: RouteKey,
+    /// Attempts that it was given last.
+    carries: usize,
     is_left: bool,
 }
 
@@ -88,7 +95,7 @@ impl Destinations {
     /// Whether a fresh message for this key may be lent at once, before what the queue already holds.
     pub(crate) fn is_free(&self, key: &RouteKey) -> bool {
         let mut inner = self.inner();
-        if inner.waiting >= ATTEMPTS_WAITING_MAX {
+        if inner.room() == 0 {
             return false;
         }
         let Some(destination) = inner.keys.get_mut(key) else { return true };
@@ -99,21 +106,32 @@ impl Destinations {
     }
 
     /// Room for a lease: how many attempts altogether, how many under a key that is not named, and under those
-    /// that are.
+    /// that are, in their order.
     pub(crate) fn room(&self) -> (usize, u32, Vec<(RouteKey, u32)>) {
-        let inner = self.inner();
-        let of = |destination: &Destination| {
-            u32::try_from(ATTEMPTS_PER_KEY.saturating_sub(destination.waiting.len())).unwrap_or(0)
-        };
-        let named = inner.keys.iter().map(|(key, destination)| (key.clone(), of(destination)));
-        let all = ATTEMPTS_WAITING_MAX.saturating_sub(inner.waiting);
-        (all, u32::try_from(ATTEMPTS_PER_KEY).unwrap_or(u32::MAX), named.collect())
+        let mut inner = self.inner();
+        let all = inner.room();
+        if all == 0 {
+            return (0, 0, Vec::new());
+        }
+        let busy = inner.keys.iter().filter(|(_, destination)| !destination.waiting.is_empty());
+        let left = |destination: &Destination| ATTEMPTS_PER_KEY.saturating_sub(destination.waiting.len());
+        let named = busy.map(|(key, destination)| (key.clone(), messages(left(destination))));
+        (all, messages(ATTEMPTS_PER_KEY), named.collect())
     }
 
-    /// A lease gave this many attempts under a key, of as many as there was room for.
-    pub(crate) fn leased(&self, key: &RouteKey, got: usize, room: u32) {
-        if let Some(destination) = self.inner().keys.get_mut(key) {
-            destination.is_backlogged = got >= room as usize;
+    /// A lease gave so many messages under each key, of as many as [`Destinations::room`] had said. Where that is
+    /// all there was room for, the queue may have more; where it is less, it has not.
+    pub(crate) fn leased(&self, got: &BTreeMap<RouteKey, usize>, per_key: u32, named: &[(RouteKey, u32)]) {
+        if per_key == 0 {
+            return;
+        }
+        let mut inner = self.inner();
+        let named = named.iter().map(|(key, room)| (key, *room));
+        let room: BTreeMap<&RouteKey, u32> = got.keys().map(|key| (key, per_key)).chain(named).collect();
+        for (key, room) in room {
+            if let Some(destination) = inner.keys.get_mut(key) {
+                destination.is_backlogged = got.get(key).copied().unwrap_or(0) >= room as usize;
+            }
         }
     }
 
@@ -138,7 +156,7 @@ impl Destinations {
             return None;
         }
         destination.couriers += 1;
-        Some(Seat { destinations: Arc::clone(self), key, is_left: false })
+        Some(Seat { destinations: Arc::clone(self), key, carries: 0, is_left: false })
     }
 
     /// What was put and is not yet taken, in no order: for the end of the server.
@@ -188,6 +206,8 @@ impl Destinations {
         let mut inner = self.inner();
         let inner = &mut *inner;
         inner.keys.retain(|_, destination| {
+            // What else it had has gone another way: it would have been leased by now.
+            destination.is_backlogged &= !destination.waiting.is_empty() || destination.couriers > 0;
             let sites = &inner.sites;
             let mut rests = destination.best.iter().filter_map(|site| sites.get(site)?.site.rest());
             !destination.is_over(now) || rests.any(|rest| rest.until > now)
@@ -215,6 +235,10 @@ impl Seat {
     pub(crate) fn next(&mut self) -> Option<Load> {
         let mut inner = self.destinations.inner();
         let inner = &mut *inner;
+        inner.carried = inner.carried.saturating_sub(std::mem::take(&mut self.carries));
+        if inner.has_room_again() {
+            self.destinations.room.notify_one();
+        }
         let destination = inner.keys.get_mut(&self.key)?;
         let Some(first) = destination.waiting.pop_front() else {
             destination.couriers = destination.couriers.saturating_sub(1);
@@ -228,9 +252,10 @@ impl Seat {
         {
             jobs.extend(destination.waiting.pop_front());
         }
+        self.carries = jobs.len();
         inner.waiting = inner.waiting.saturating_sub(jobs.len());
-        let is_starved = destination.is_backlogged && destination.waiting.len() <= ATTEMPTS_PER_KEY / 2;
-        if is_starved || inner.waiting + jobs.len() >= ATTEMPTS_WAITING_MAX {
+        inner.carried += jobs.len();
+        if destination.is_backlogged && destination.waiting.len() <= ATTEMPTS_PER_KEY / 2 && !inner.is_full {
             self.destinations.room.notify_one();
         }
         Some(Load { jobs })
@@ -239,11 +264,32 @@ impl Seat {
 
 impl Drop for Seat {
     fn drop(&mut self) {
+        let mut inner = self.destinations.inner();
+        inner.carried = inner.carried.saturating_sub(self.carries);
+        if inner.has_room_again() {
+            self.destinations.room.notify_one();
+        }
         if !self.is_left
-            && let Some(destination) = self.destinations.inner().keys.get_mut(&self.key)
+            && let Some(destination) = inner.keys.get_mut(&self.key)
         {
             destination.couriers = destination.couriers.saturating_sub(1);
         }
+    }
+}
+
+impl Inner {
+    /// Attempts that there is room for, under all keys.
+    fn room(&mut self) -> usize {
+        let room = ATTEMPTS_MAX.saturating_sub(self.waiting + self.carried);
+        self.is_full |= room == 0;
+        room
+    }
+
+    /// Whether there is room where there was none: said once.
+    fn has_room_again(&mut self) -> bool {
+        let has_room = self.is_full && self.waiting + self.carried <= ATTEMPTS_AGAIN;
+        self.is_full &= !has_room;
+        has_room
     }
 }
 
@@ -273,9 +319,14 @@ impl Destination {
     }
 }
 
-/// Connections to one site that the hop allows.
+/// A number of messages, for a lease.
+fn messages(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
+}
+
+/// Connections to one site that the hop allows, at least one.
 pub(crate) fn connections_max(hop: &Hop) -> u32 {
-    way(hop).map_or(1, |way| way.connections_max)
+    way(hop).map_or(1, |way| way.connections_max.max(1))
 }
 
 /// How the hop is reached, where it is another host or process.
@@ -291,3 +342,6 @@ impl std::fmt::Debug for Destinations {
         f.debug_struct("Destinations").finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

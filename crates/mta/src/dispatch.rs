@@ -9,7 +9,7 @@ use crate::destinations::Job;
 use crate::lending::{Borrowing, Lent, together};
 use crate::limits::{DISPATCH_PAUSE, DISPATCH_SLEEP_MAX, TIDY_INTERVAL};
 use crate::server::{Server, Settings, Stop, told_to_stop};
-use crate::settlement::{give_back, settle, tell_expired};
+use crate::settlement::{give_back_some, settle, tell_expired};
 use crate::{local, local_attempt};
 use postrider_mail::{Reason, Text, UnixMillis};
 use postrider_policy::route::{Hop, Matches, Pattern, Released, Rule, domain_key, rule};
@@ -74,11 +74,12 @@ struct Dispatcher {
 impl Dispatcher {
     /// Takes what is due, as much as there is room for.
     async fn lease(&self) -> Turn {
-        let (all, per_key, mut named) = self.server.destinations.room();
+        let (all, per_key, named) = self.server.destinations.room();
         let places = self.room.available_permits();
-        named.push((RouteKey::local(), u32::try_from(places).unwrap_or(u32::MAX)));
+        let mut room = named.clone();
+        room.push((RouteKey::local(), u32::try_from(places).unwrap_or(u32::MAX)));
         let now = self.server.world.now();
-        let lease = Lease { now, limit: all + places, room_per_key: per_key, room: named.clone() };
+        let lease = Lease { now, limit: all + places, room_per_key: per_key, room };
         let leased = match self.server.queue.lease(lease).await {
             Ok(leased) => leased,
             Err(error) => {
@@ -96,10 +97,7 @@ impl Dispatcher {
             }
             self.start(Lent { attempts, place: None });
         }
-        for (key, messages) in got {
-            let room = named.iter().find(|(named, _)| *named == key).map_or(per_key, |(_, room)| *room);
-            self.server.destinations.leased(&key, messages, room);
-        }
+        self.server.destinations.leased(&got, per_key, &named);
         Turn { is_due, wake: Instant::now() + sleep(now, next_due), needs_place: places == 0 }
     }
 
@@ -165,7 +163,7 @@ impl Dispatcher {
     async fn close(self) {
         self.server.destinations.end_idle(Duration::ZERO, self.server.world.instant());
         for job in self.server.destinations.take_all() {
-            give_back(&self.server, job.attempt.id, job.attempt.message.id).await;
+            give_back_some(&self.server, &job.attempt, &job.targets).await;
         }
     }
 }
@@ -252,7 +250,7 @@ async fn hold(server: Server, settings: Arc<Settings>, job: Job) {
     let rules = &settings.rules;
     let address = job.targets.first().map(|target| &target.address);
     let by = address.and_then(|address| rule(&rules.routes, &rules.local, address, Released::No));
-    let why = format!("the route of {} holds it", by.map_or("it".into(), |(_, rule)| named(rule)));
+    let why = format!("{} is held", by.map_or("it".into(), |(_, rule)| named(rule)));
     let why = Reason::new("route", why);
     let mut story = local_attempt::begin(&server, &job.attempt, &job.targets, Text::literal("hold"));
     tracing::info!(%id, %why, "held");

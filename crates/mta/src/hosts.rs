@@ -61,6 +61,8 @@ pub struct Hosts {
     /// [`ADDRESSES_PER_ATTEMPT_MAX`](crate::limits::ADDRESSES_PER_ATTEMPT_MAX) of at most
     /// [`HOSTS_PER_ATTEMPT_MAX`](crate::limits::HOSTS_PER_ATTEMPT_MAX) hosts.
     pub targets: Vec<Target>,
+    /// Another host may take the mail, and DNS cannot say now where it is: so no refusal by these is the last word.
+    pub hidden: Option<Refusal>,
     /// What was left out, and why; at most [`PASSED_OVER_MAX`].
     pub passed_over: Vec<HostTried>,
     /// What DNS said, a line for each answer.
@@ -116,9 +118,10 @@ impl Target {
 pub async fn find(ask: &Ask<'_>) -> Result<Hosts, NoHosts> {
     let mut said = Said::default();
     let targets = targets(ask, &mut said).await;
-    let Said { told, passed_over, .. } = said.closed();
+    let Said { told, passed_over, hidden, .. } = said.closed();
+    let hidden = hidden.map(|why| refusal(LATER, format!("a mail host cannot be looked up now: {why}")));
     match targets {
-        Ok(targets) => Ok(Hosts { targets, passed_over, told }),
+        Ok(targets) => Ok(Hosts { targets, hidden, passed_over, told }),
         Err(refusal) => Err(NoHosts { refusal, passed_over, told }),
     }
 }
@@ -219,6 +222,8 @@ struct Said {
     told: Vec<Text>,
     passed_over: Vec<HostTried>,
     unlisted: usize,
+    /// A host that could not be looked up, beside others that can be tried.
+    hidden: Option<String>,
 }
 
 impl Said {

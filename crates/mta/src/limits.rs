@@ -118,8 +118,11 @@ pub const REST_LONGEST: Duration = Duration::from_secs(10 * 60);
 /// Attempts under one key that wait in memory; siblings of one message count as one when they are leased.
 pub const ATTEMPTS_PER_KEY: usize = 40;
 
-/// Attempts under all keys that wait in memory.
-pub const ATTEMPTS_WAITING_MAX: usize = 4000;
+/// Attempts under all keys in memory: those that wait, and those that couriers carry.
+pub const ATTEMPTS_MAX: usize = 8000;
+
+/// After there was no room at all, attempts in memory at which there is room again: one lease then brings many.
+pub const ATTEMPTS_AGAIN: usize = ATTEMPTS_MAX / 8 * 7;
 
 /// How long the sites of a key are believed to be its best without a new look-up, for the reuse of connections.
 pub const BEST_SITES_TIME: Duration = Duration::from_secs(60);

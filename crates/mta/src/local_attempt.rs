@@ -58,6 +58,9 @@ pub(crate) fn begin(server: &Server, attempt: &Attempt, targets: &[Target], host
     if let Some(message_id) = &attempt.message.message_id {
         story.found_by(message_id);
     }
+    for target in targets {
+        story.found_by_origin(target);
+    }
     story
 }
 

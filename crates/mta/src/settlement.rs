@@ -4,8 +4,10 @@ use crate::server::Server;
 use crate::story::Telling;
 use postrider_journal::What;
 use postrider_journal::event::{Ending, Fate as Ended};
-use postrider_mail::{AttemptId, Mailbox, QueueId, Reason, Reply, Text};
-use postrider_queue::{Became, Expired, Fate, Outcome, RecipientId, Settlement, State, Target};
+use postrider_mail::{AttemptId, Mailbox, QueueId, Reason, Reply, Text, UnixMillis};
+use postrider_queue::{
+    Attempt, Became, Expired, Fate, Outcome, RecipientId, RouteKey, Settlement, State, Target,
+};
 
 /// Settles recipients of an attempt and tells what became of each.
 pub(crate) async fn settle(
@@ -26,6 +28,7 @@ pub(crate) async fn settle(
         Ok(settled) => {
             for ((target, fate), settlement) in fates.iter().zip(&settled.recipients) {
                 let ended = (ending(fate.outcome, settlement), &fate.reply);
+                log(id, &target.address, ended, fate.mta.as_str(), settlement);
                 tell(story, id, &target.address, ended, settlement);
             }
             notice_owed(server, story, &settled.recipients);
@@ -45,6 +48,7 @@ pub(crate) fn tell_expired(server: &Server, expired: &[Expired]) {
         story.note("given up: it could not be delivered in time, and no connection was free for a last try");
         for recipient in &one.recipients {
             let ended = (Ending::Failed, &recipient.reply);
+            log(id, &recipient.target.address, ended, "local", &recipient.settlement);
             tell(&mut story, id, &recipient.target.address, ended, &recipient.settlement);
         }
         let settlements: Vec<_> = one.recipients.iter().map(|recipient| recipient.settlement).collect();
@@ -71,6 +75,37 @@ fn ending(outcome: Outcome, settlement: &Settlement) -> Ending {
     }
 }
 
+fn next_attempt(settlement: &Settlement) -> Option<UnixMillis> {
+    match settlement.became {
+        Became::Waiting { next_attempt } => Some(next_attempt),
+        Became::Final(_) | Became::Gone => None,
+    }
+}
+
+/// A line for the log; what holds spaces is a text there, in quotes.
+fn log(
+    id: QueueId,
+    recipient: &Mailbox,
+    (ending, reply): (Ending, &Reply),
+    by: &str,
+    settlement: &Settlement,
+) {
+    let reply = reply.to_string();
+    match ending {
+        Ending::Deferred => {
+            let next = next_attempt(settlement).map(|at| at.to_string()).unwrap_or_default();
+            tracing::warn!(%id, %recipient, reply, by, next, "deferred");
+        }
+        Ending::Failed if settlement.became == Became::Final(State::Expired) => {
+            tracing::warn!(%id, %recipient, reply, by, "expired");
+        }
+        Ending::Failed => tracing::warn!(%id, %recipient, reply, by, "failed"),
+        Ending::Relayed => tracing::info!(%id, %recipient, reply, by, "relayed"),
+        Ending::Discarded => tracing::info!(%id, %recipient, "discarded"),
+        Ending::Delivered | Ending::Expanded => tracing::info!(%id, %recipient, "delivered"),
+    }
+}
+
 fn tell(
     story: &mut Telling,
     id: QueueId,
@@ -78,23 +113,7 @@ fn tell(
     (ending, reply): (Ending, &Reply),
     settlement: &Settlement,
 ) {
-    let next_attempt = match settlement.became {
-        Became::Waiting { next_attempt } => Some(next_attempt),
-        Became::Final(_) | Became::Gone => None,
-    };
-    match ending {
-        Ending::Deferred => {
-            let next = next_attempt.map(|at| at.to_string()).unwrap_or_default();
-            tracing::warn!(%id, %recipient, %reply, next, "deferred");
-        }
-        Ending::Failed if settlement.became == Became::Final(State::Expired) => {
-            tracing::warn!(%id, %recipient, %reply, "expired");
-        }
-        Ending::Failed => tracing::warn!(%id, %recipient, %reply, "failed"),
-        Ending::Relayed => tracing::info!(%id, %recipient, %reply, "relayed"),
-        Ending::Discarded => tracing::info!(%id, %recipient, "discarded"),
-        Ending::Delivered | Ending::Expanded => tracing::info!(%id, %recipient, "delivered"),
-    }
+    let next_attempt = next_attempt(settlement);
     story.add(What::Fate(Box::new(Ended {
         id,
         recipient: recipient.clone(),
@@ -131,5 +150,18 @@ pub(crate) async fn give_back(server: &Server, attempt: AttemptId, id: QueueId) 
     let given = server.recorded(|| server.queue.give_back(attempt, server.world.now())).await;
     if let Err(error) = given {
         tracing::error!(%id, %error, "an attempt was not given back; it is due after a restart");
+    }
+}
+
+/// Gives back what nothing was done for of an attempt; other recipients of it may be under way another way.
+pub(crate) async fn give_back_some(server: &Server, attempt: &Attempt, targets: &[Target]) {
+    if targets.len() == attempt.recipients.len() {
+        return give_back(server, attempt.id, attempt.message.id).await;
+    }
+    let here: Vec<(RecipientId, RouteKey)> =
+        targets.iter().map(|target| (target.id, attempt.key.clone())).collect();
+    let given = server.recorded(|| server.queue.reroute(attempt.id, here.clone(), server.world.now())).await;
+    if let Err(error) = given {
+        tracing::error!(id = %attempt.message.id, %error, "an attempt was not given back; it is due after a restart");
     }
 }

@@ -108,11 +108,20 @@ impl Site {
         }
     }
 
-    /// The host could not be reached, would not serve us, or broke off. `others` connections to it go on.
-    pub(crate) fn trouble(&mut self, why: &Text, others: u32, rest_first: Duration, now: Instant) {
+    /// The host could not be reached, would not serve us, or broke off. `others` connections to it go on. Only who
+    /// is turned away `at_the_door` meanwhile has met a limit: a connection that served and ended says nothing of
+    /// how many there may be.
+    pub(crate) fn trouble(
+        &mut self,
+        why: &Text,
+        at_the_door: bool,
+        others: u32,
+        rest_first: Duration,
+        now: Instant,
+    ) {
         self.used_at = now;
         let window = self.window;
-        if others > 0 {
+        if others > 0 && at_the_door {
             self.ceiling = Some((others, now + CEILING_TIME));
         }
         self.credit -= WHOLE / i64::from(window.max(1));
@@ -127,6 +136,8 @@ impl Site {
             self.rests = self.rests.saturating_add(1);
             self.rest = Some(Rest { until: now + length, why: why.clone(), probed: false });
             self.window = 1;
+            // Others were turned away by a host that was going down.
+            self.ceiling = None;
         }
     }
 
@@ -185,7 +196,7 @@ mod tests {
         while site.window(20, now) < 10 {
             site.good(site.window(20, now), 20, now);
         }
-        site.trouble(&refused(), 0, REST, now);
+        site.trouble(&refused(), true, 0, REST, now);
         assert_eq!(site.window(20, now), 9);
     }
 
@@ -196,7 +207,7 @@ mod tests {
         while site.window(20, now) < 6 {
             site.good(site.window(20, now), 20, now);
         }
-        site.trouble(&refused(), 5, REST, now);
+        site.trouble(&refused(), true, 5, REST, now);
         assert_eq!(site.window(20, now), 5);
         for _ in 0..1000 {
             site.good(5, 20, now);
@@ -207,12 +218,25 @@ mod tests {
     }
 
     #[test]
+    fn a_host_that_ends_its_connections_has_shown_no_limit() {
+        let now = Instant::now();
+        let mut site = Site::new(now);
+        for others in [2, 1] {
+            site.trouble(&refused(), false, others, REST, now);
+        }
+        for _ in 0..1000 {
+            site.good(site.window(20, now), 20, now);
+        }
+        assert_eq!(site.window(20, now), 20);
+    }
+
+    #[test]
     fn a_host_that_was_dead_has_shown_no_limit() {
         let now = Instant::now();
         let mut site = Site::new(now);
         // Three connections at a time, and none is made.
         for others in [2, 1, 0] {
-            site.trouble(&refused(), others, REST, now);
+            site.trouble(&refused(), true, others, REST, now);
         }
         let back = now + REST;
         assert_eq!(site.resting(back), None);
@@ -228,14 +252,14 @@ mod tests {
         let mut site = Site::new(now);
         for _ in 0..FAILURES_UNTIL_REST {
             assert_eq!(site.resting(now), None);
-            site.trouble(&refused(), 0, REST, now);
+            site.trouble(&refused(), true, 0, REST, now);
         }
         assert_eq!(site.resting(now).map(|rest| (rest.until, rest.why)), Some((now + REST, refused())));
         let later = now + REST;
         assert_eq!(site.resting(later), None);
         assert!(site.resting(later).is_some(), "one tries, the others wait");
         // Still dead: twice as long.
-        site.trouble(&refused(), 0, REST, later);
+        site.trouble(&refused(), true, 0, REST, later);
         assert_eq!(site.resting(later).map(|rest| rest.until), Some(later + 2 * REST));
         let back = later + 2 * REST;
         assert_eq!(site.resting(back), None);
@@ -256,7 +280,7 @@ mod tests {
                 now += Duration::from_secs(seconds);
                 match step {
                     0 => site.good(number, route_max, now),
-                    1 => site.trouble(&refused(), number.saturating_sub(20), REST, now),
+                    1 => site.trouble(&refused(), true, number.saturating_sub(20), REST, now),
                     2 => site.served(now),
                     _ => { site.resting(now); }
                 }

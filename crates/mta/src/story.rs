@@ -7,6 +7,7 @@ use postrider_journal::event::{Decision, Speaker, Verdict};
 use postrider_journal::{Journal, Key, Story, Subject, What};
 use postrider_mail::{SessionId, Text, UnixMillis};
 use postrider_policy as policy;
+use postrider_queue::Target;
 use postrider_smtp::{Dialogue, Line};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -105,6 +106,15 @@ impl Telling {
     /// Lets the story be found by a message's Message-ID field.
     pub(crate) fn found_by(&mut self, message_id: &Text) {
         self.story.index(Key::message_id(message_id.as_str()));
+    }
+
+    /// Lets the story be found by the address that a client gave, and by the alias behind it, where they are not
+    /// the recipient's own.
+    pub(crate) fn found_by_origin(&mut self, target: &Target) {
+        let given = target.given.mailbox().filter(|given| **given != target.address);
+        for address in given.into_iter().chain(&target.via) {
+            self.story.index(Key::address(address));
+        }
     }
 
     /// Something worth telling.

@@ -2,6 +2,8 @@
 //!
 //! The waits of the queue are shortened to milliseconds; no test depends on how long anything takes.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod common;
 
 use common::network::{Manner, Network, zone};

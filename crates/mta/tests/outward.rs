@@ -1,5 +1,7 @@
 //! Mail that leaves: the dispatcher, its couriers and the sites, against hosts in memory.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod common;
 
 use common::network::{Manner, Network, zone};

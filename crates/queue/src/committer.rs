@@ -2,7 +2,8 @@
 //! transaction, and goes on until no one can ask any more.
 
 use crate::limits::BATCH_MAX;
-use crate::turn::{Core, Request, Work};
+use crate::request::{Request, Work};
+use crate::turn::Core;
 use std::fs::File;
 use std::ops::ControlFlow;
 use tokio::sync::mpsc::{Receiver, error::TryRecvError};

@@ -45,6 +45,7 @@ mod open;
 mod operate;
 mod queue;
 mod rendition;
+mod request;
 mod retry;
 mod room;
 mod row;

@@ -4,9 +4,10 @@
 
 use crate::entry::RouteKey;
 use crate::limits::{PAGE_MESSAGES_MAX, STEP_ROWS_MAX};
+use crate::request::Operate;
 use crate::scan::{self, Bounds};
 use crate::schedule::Pauses;
-use crate::turn::{Core, Fault, Operate};
+use crate::turn::{Core, Fault};
 use crate::view;
 use postrider_mail::{QueueId, Reason, Text, UnixMillis};
 use rusqlite::{Connection, OptionalExtension, params};

@@ -13,8 +13,8 @@
 use crate::Settings;
 use crate::error::{OpenError, Poisoned};
 use crate::limits::{INLINE_OCTETS_MAX, READERS_MAX, RESERVE_OCTETS};
+use crate::request::Request;
 use crate::schema;
-use crate::turn::Request;
 use postrider_mail::QueueId;
 use rusqlite::Connection;
 use rustix::fs::{FallocateFlags, FlockOperation};

@@ -1,8 +1,9 @@
 //! Attempts that end without a fate for all: given back, held, or routed elsewhere. They do not count.
 
 use crate::entry::{RecipientId, Settled};
+use crate::request::{GiveBack, Reroute};
 use crate::settle::{Decision, gone};
-use crate::turn::{Core, Fault, GiveBack, Reroute};
+use crate::turn::{Core, Fault};
 use postrider_mail::{Reason, Text};
 use rusqlite::params;
 

@@ -1,7 +1,7 @@
 //! What `cargo xtask bench relay` runs: each figure is a line on standard output.
 //!
 //! `relay-load throughput MESSAGES SESSIONS OCTETS`, `relay-load fanout RECIPIENTS`,
-//! `relay-load crowd MESSAGES DOMAINS BLACK-HOLES REFUSING LIMITED THINK-MS`
+//! `relay-load crowd MESSAGES DOMAINS BLACK-HOLES REFUSING LIMITED THINK-MS LIMITED-THINK-MS`
 
 use postrider_tests::load::{Figure, crowd, fanout, throughput};
 use std::process::ExitCode;
@@ -27,7 +27,7 @@ fn measure(words: &[String]) -> Option<Vec<Figure>> {
             throughput::compare(throughput::Load { messages, sessions, octets })
         }
         ("fanout", &[recipients]) => fanout::compare(recipients as usize),
-        ("crowd", &[messages, domains, black_holes, refusing, limited, thinks]) => {
+        ("crowd", &[messages, domains, black_holes, refusing, limited, thinks, limited_thinks]) => {
             crowd::compare(crowd::Crowd {
                 messages: messages as usize,
                 domains: domains as usize,
@@ -35,6 +35,7 @@ fn measure(words: &[String]) -> Option<Vec<Figure>> {
                 refusing: refusing as usize,
                 limited: limited as usize,
                 thinks: Duration::from_millis(u64::from(thinks)),
+                limited_thinks: Duration::from_millis(u64::from(limited_thinks)),
             })
         }
         _ => return None,

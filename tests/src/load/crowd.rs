@@ -28,8 +28,10 @@ pub struct Crowd {
     pub refusing: usize,
     /// … and so many have one that says 421 above [`LIMITED_CONNECTIONS`] connections.
     pub limited: usize,
-    /// How long each host thinks about a message.
+    /// How long each host thinks about a message …
     pub thinks: Duration,
+    /// … and a limited one: long enough that its connections do not suffice at once.
+    pub limited_thinks: Duration,
 }
 
 /// What a limited host takes at a time.
@@ -130,7 +132,8 @@ impl Crowd {
         for number in 0..self.messages {
             let group = match self.kind(number % self.domains) {
                 Kind::Limited => &mut outcome.limited,
-                Kind::Healthy | Kind::BlackHole | Kind::Refusing => continue,
+                Kind::BlackHole | Kind::Refusing => &mut outcome.dead,
+                Kind::Healthy => continue,
             };
             let address = self.recipient(number).parse().unwrap();
             let found = Reader::new(&site.data().join("journal")).find(&Query::address(&address)).unwrap();
@@ -170,7 +173,8 @@ impl Crowd {
                 Kind::BlackHole => House::BlackHole { _hole: BlackHole::at(address) },
                 Kind::Refusing => House::Nobody,
                 Kind::Limited => {
-                    House::Peer(Peer::at(address, Script { connections_max: LIMITED_CONNECTIONS, ..script }))
+                    let (connections_max, thinks) = (LIMITED_CONNECTIONS, self.limited_thinks);
+                    House::Peer(Peer::at(address, Script { connections_max, thinks, ..script }))
                 }
                 Kind::Healthy => House::Peer(Peer::at(address, script)),
             }
@@ -263,21 +267,23 @@ pub fn compare(crowd: Crowd) -> Vec<Figure> {
         ("dead", &all.dead),
     ];
     for (name, group) in groups {
-        let seconds = |time: Duration| time.as_secs_f64();
+        let within = |part| quantile(&group.times, part).as_secs_f64() * 1e3;
         let what = |what: &str| format!("{name}: {what}");
         figures.push(Figure::new(what("sent"), group.sent as f64, "messages"));
         figures.push(Figure::new(what("arrived"), group.times.len() as f64, "messages"));
-        if group.times.is_empty() {
-            continue;
+        if !group.times.is_empty() {
+            figures.push(Figure::new(what("half arrived within"), within(0.5), "ms"));
+            figures.push(Figure::new(what("99 of 100 within"), within(0.99), "ms"));
+            figures.push(Figure::new(what("last arrived after"), group.last.as_secs_f64(), "s"));
         }
-        figures.push(Figure::new(what("half arrived within"), seconds(quantile(&group.times, 0.5)), "s"));
-        figures.push(Figure::new(what("99 of 100 within"), seconds(quantile(&group.times, 0.99)), "s"));
-        figures.push(Figure::new(what("last arrived after"), seconds(group.last), "s"));
         if group.attempts > 0 {
             figures.push(Figure::new(what("attempts"), group.attempts as f64, ""));
-            figures.push(Figure::new(what("connections that heard 421"), f64::from(group.refused), ""));
             let share = Figure::new(what("attempts deferred"), group.deferred_share() * 100.0, "%");
-            figures.push(share.below(20.0));
+            // Of what goes to the dead, all is deferred.
+            figures.push(if group.times.is_empty() { share } else { share.below(20.0) });
+        }
+        if group.refused > 0 {
+            figures.push(Figure::new(what("connections that heard 421"), f64::from(group.refused), ""));
         }
     }
     figures

@@ -6,12 +6,14 @@
 //! | `list` | the table, and JSON lines |
 //! | `show`, `attempts` | one message with everything that is known of it, and what was tried for it |
 //! | `destinations` | where mail is leaving for, and what keeps it |
+//! | `health` | whether all is well, and everything in numbers |
 //! | `act` | hold, release, retry, delete |
 //! | `words` | durations, sizes and states as people read them |
 
 mod act;
 mod attempts;
 mod destinations;
+mod health;
 mod list;
 mod select;
 mod show;
@@ -55,6 +57,7 @@ enum What {
     List(list::List),
     Show(show::Show),
     Destinations(destinations::Show),
+    Health(health::Show),
     Hold(Hold),
     Release(Release),
     Retry(Retry),
@@ -149,6 +152,7 @@ impl Queue {
             What::List(list) => list.run(),
             What::Show(show) => show.run(),
             What::Destinations(show) => show.run(),
+            What::Health(show) => show.run(),
             What::Hold(hold) => Act::Hold(Text::clean(&hold.why)).run(&hold.selection, &hold.place),
             What::Release(release) => Act::Release.run(&release.selection, &release.place),
             What::Retry(retry) => Act::Retry.run(&retry.selection, &retry.place),

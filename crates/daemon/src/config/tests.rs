@@ -164,6 +164,28 @@ fn every_key_is_read_into_its_place() {
     assert_eq!(config.journal.octets, 100 << 20);
 }
 
+#[test]
+fn the_extremes_of_retry_reach_the_queue_as_they_are_written() {
+    let millis = Duration::from_millis;
+    let day = 86_400_000;
+    for (first, cap, expiry, in_millis) in [
+        ("1s", "1s", "2s", [1_000, 1_000, 2_000]),
+        ("1s", "1s", "1s", [1_000, 1_000, 1_000]),
+        ("1ms", "1ms", "200ms", [1, 1, 200]),
+        ("2d", "100d", "365d", [2 * day, 100 * day, 365 * day]),
+    ] {
+        for (factor, jitter) in [("1", "0"), ("10.0", "0.5")] {
+            let retry = format!("[retry]\nfirst = \"{first}\"\ncap = \"{cap}\"\nexpiry = \"{expiry}\"\n");
+            let source = format!(
+                "hostname = \"mx.example.org\"\ndata = \"/d\"\n{retry}factor = {factor}\njitter = {jitter}\n"
+            );
+            let retry = parse(&source).retry;
+            assert_eq!([retry.first, retry.longest, retry.expiry], in_millis.map(millis), "{source}");
+            assert_eq!((retry.factor, retry.jitter), (factor.parse().unwrap(), jitter.parse().unwrap()));
+        }
+    }
+}
+
 /// Lines of [`FULL`] without which the file means the same: `tls` has one value, `to` is required.
 const SAME_WITHOUT: [&str; 1] = ["tls = \"none\""];
 

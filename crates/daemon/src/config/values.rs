@@ -72,7 +72,9 @@ pub(super) fn number(value: &Value<'_>, bounds: RangeInclusive<f64>) -> Result<f
 pub(super) fn duration_or_never(value: &Value<'_>) -> Result<Option<Duration>, Problem> {
     match value.get_ref() {
         DeValue::String(text) if text == "never" => Ok(None),
-        _ => duration(value).map(Some),
+        _ => duration(value)
+            .map(Some)
+            .map_err(|problem| problem.help("write a duration such as \"4h\" or \"1h30m\", or \"never\"")),
     }
 }
 

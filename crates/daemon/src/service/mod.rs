@@ -143,7 +143,8 @@ async fn serve(plan: Plan, spool: &Spool, ready: impl FnOnce()) -> Result<Exit, 
 
     let mut signals = Signals::new()?;
     let (under_way, mut all_done) = mpsc::channel(1);
-    let outlook = Outlook::new(Arc::clone(&server.destinations), Arc::clone(&server.world));
+    let (destinations, world) = (Arc::clone(&server.destinations), Arc::clone(&server.world));
+    let outlook = Outlook::new(destinations, world, server.stories.clone());
     let executor = Executor::new(spool.queue.clone(), spool.journal.clone(), spool.reader.clone(), clock)
         .with_destinations(Arc::new(outlook));
     start(&server, plan.sockets, plan.sessions_max, borrowing, &stopping, &under_way)?;

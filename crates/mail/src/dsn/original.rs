@@ -22,15 +22,36 @@ pub enum Returned {
     Message,
 }
 
+/// How much does come back, in the end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Back {
+    Message,
+    Header,
+    /// The first lines of a header section that is too long.
+    PartOfHeader,
+    Nothing,
+}
+
 impl Original<'_> {
+    /// How much comes back: less than was wanted, where it may not travel or is too long.
+    pub(super) fn back(&self) -> Back {
+        match *self {
+            Self::Lost => Back::Nothing,
+            Self::Content(content, Returned::Message) if is_clean(content) => Back::Message,
+            Self::Content(content, _) if is_too_long(header_section(content)) => Back::PartOfHeader,
+            Self::Content(..) => Back::Header,
+        }
+    }
+
     /// The part, with its own header; empty when nothing comes back.
     pub(super) fn part(&self) -> Vec<u8> {
-        let Self::Content(content, returned) = *self else { return Vec::new() };
-        if returned == Returned::Message && is_clean(content) {
-            return part("message/rfc822", "Undelivered message", "7bit", content);
-        }
-        let header = header_section(content);
-        let description = "Header of the message";
+        let Self::Content(content, _) = *self else { return Vec::new() };
+        let description = match self.back() {
+            Back::Message => return part("message/rfc822", "Undelivered message", "7bit", content),
+            Back::PartOfHeader => "Beginning of the header, the rest is cut off",
+            Back::Header | Back::Nothing => "Header of the message",
+        };
+        let header = self.header();
         if is_clean(header) {
             return part("text/rfc822-headers", description, "7bit", header);
         }
@@ -40,23 +61,26 @@ impl Original<'_> {
         part(kind, description, "quoted-printable", &quoted_printable(header))
     }
 
-    /// The header section that comes back, for those who look for a field in it.
+    /// The header section that comes back, for those who look for a field in it; of a monstrous one, whole
+    /// lines up to the limit.
     pub(super) fn header(&self) -> &[u8] {
-        match self {
-            Self::Content(content, _) => header_section(content),
-            Self::Lost => &[],
+        let Self::Content(content, _) = self else { return &[] };
+        let section = header_section(content);
+        if !is_too_long(section) {
+            return section;
         }
+        let cut = &section[..NOTICE_HEADER_OCTETS_MAX];
+        memchr::memrchr(b'\n', cut).map_or(cut, |end| &cut[..=end])
     }
 }
 
-/// The header section without its empty line; of a monstrous one, whole lines up to the limit.
+/// The header section without its empty line.
 fn header_section(content: &[u8]) -> &[u8] {
-    let section = &content[..section_end(content).map_or(content.len(), |end| end - 2)];
-    if section.len() <= NOTICE_HEADER_OCTETS_MAX {
-        return section;
-    }
-    let cut = &section[..NOTICE_HEADER_OCTETS_MAX];
-    memchr::memrchr(b'\n', cut).map_or(cut, |end| &cut[..=end])
+    &content[..section_end(content).map_or(content.len(), |end| end - 2)]
+}
+
+fn is_too_long(section: &[u8]) -> bool {
+    section.len() > NOTICE_HEADER_OCTETS_MAX
 }
 
 fn part(kind: &str, description: &str, encoding: &str, octets: &[u8]) -> Vec<u8> {

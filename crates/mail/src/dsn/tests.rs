@@ -107,6 +107,21 @@ fn an_endless_header_is_cut_between_lines() {
     assert!(notice.len() < crate::limits::NOTICE_HEADER_OCTETS_MAX + 4096);
     let text = String::from_utf8(notice).unwrap();
     assert!(text.contains("X-Field: 0123456789\r\n\r\n--=_"), "{}", &text[text.len() - 200..]);
+    assert!(text.contains("\r\nThe beginning of its header comes back with this notice; the rest is"));
+    assert!(text.contains("\r\nContent-Description: Beginning of the header, the rest is cut off"));
+}
+
+#[test]
+fn a_notice_does_not_promise_more_than_comes_back() {
+    let failed = [recipient(Action::Failed, Some(no_such_user()))];
+    let long_line = [ORIGINAL, &[b'x'; 999], b"\r\n"].concat();
+    for (content, sentence) in [
+        (ORIGINAL, "\r\nIt comes back with this notice."),
+        (&long_line[..], "\r\nIts header comes back with this notice."),
+    ] {
+        let notice = compose_for(&failed, Original::Content(content, Returned::Message), None);
+        assert!(String::from_utf8(notice).unwrap().contains(sentence), "{sentence}");
+    }
 }
 
 #[test]

@@ -2,7 +2,8 @@
 
 use super::fields::{called, same_story, short_name};
 use super::lines::{field, paragraph, quoted_printable};
-use super::{Action, Original, Reader, Recipient, Report, Returned, Said};
+use super::original::Back;
+use super::{Action, Reader, Recipient, Report, Said};
 use crate::header::fields;
 use crate::limits::{NOTICE_LINE_OCTETS_MAX, NOTICE_LINES_MAX, NOTICE_STORY_OCTETS_MAX};
 use crate::{Reply, Text};
@@ -243,10 +244,13 @@ fn closing(out: &mut String, report: &Report<'_>) {
     }
     quote(out, "Id here: ", &Text::from(report.about.to_string()));
     out.push_str("\r\n");
-    let returned = match report.original {
-        Original::Content(_, Returned::Message) => "It comes back with this notice.",
-        Original::Content(_, Returned::Header) => "Its header comes back with this notice.",
-        Original::Lost => "It cannot be read any more, so nothing of it comes back with this notice.",
+    let returned = match report.original.back() {
+        Back::Message => "It comes back with this notice.",
+        Back::Header => "Its header comes back with this notice.",
+        Back::PartOfHeader => {
+            "The beginning of its header comes back with this notice; the rest is too long, and cut off."
+        }
+        Back::Nothing => "It cannot be read any more, so nothing of it comes back with this notice.",
     };
     let help = match report.reader {
         Reader::Sender(_) => {

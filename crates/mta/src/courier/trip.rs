@@ -6,6 +6,7 @@ use crate::destinations::{Acquired, Job, Lent, Slot, connections_max, way};
 use crate::hosts::{self, Ask, Hosts, Own, Target as HostTarget};
 use crate::limits::TURNS_PER_HOST_MAX;
 use crate::local_attempt;
+use crate::net::Endpoint;
 use crate::remote::{Came, Errand, Progress, fate_of, own_fate, transact};
 use crate::server::{Server, Settings, told_to_stop};
 use crate::settlement::{set_aside, settle};
@@ -168,6 +169,11 @@ impl<'a> Trip<'a> {
                 }
             }
         }
+        if let Some(hidden) = hosts.hidden
+            && self.last.as_ref().is_none_or(|last| last.outcome == Outcome::Failed)
+        {
+            self.last = Some(Fate::new(Outcome::Deferred, hidden.into(), "DNS"));
+        }
         let none = || own_fate(Outcome::Deferred, 451, (4, 4, 1), "no host could be reached");
         let fate = self.last.take().unwrap_or_else(none);
         self.progress.decide_open(&fate);
@@ -200,8 +206,11 @@ impl<'a> Trip<'a> {
                 }
             }
             Acquired::Resting(rest) => {
-                let seconds = rest.until.saturating_duration_since(self.now()).as_secs();
-                let why = Text::from(format!("not tried for another {seconds} s: {}", rest.why));
+                let why = match rest.until.saturating_duration_since(self.now()).as_secs() {
+                    0 => format!("just now another connection tries whether it is back: {}", rest.why),
+                    seconds => format!("not tried for another {seconds} s: {}", rest.why),
+                };
+                let why = Text::from(why);
                 self.story.add(What::Host(Box::new(target.tried(HostResult::PassedOver, Some(why.clone())))));
                 let text = format!("{} is left alone for a while: {}", target.name(), rest.why);
                 self.undecided(own_fate(Outcome::Deferred, 451, (4, 4, 1), text));
@@ -281,15 +290,17 @@ impl<'a> Trip<'a> {
     fn unreached(&mut self, target: &HostTarget, slot: Slot, error: &io::Error) -> Tried {
         let why = Text::from(words(error));
         self.story.add(What::Host(Box::new(target.tried(HostResult::Failed, Some(why.clone())))));
-        tracing::info!(id = %self.message.id, host = %target.name(), endpoint = %target.endpoint, %why, "not reached");
-        let text = format!("{} at {}: {why}", target.name(), target.endpoint);
-        let mut fate = own_fate(Outcome::Deferred, 451, (4, 4, 1), text);
-        fate.mta = mta(target);
-        self.undecided(fate);
+        tracing::info!(id = %self.message.id, host = %target.name(), endpoint = %target.endpoint, why = why.as_str(), "not reached");
+        let text = format!("{}: {why}", place(target));
         if is_our_own_lack(error) {
+            // No answer is missing: this host has a trouble of its own (RFC 3463 §3.4).
+            self.undecided(own_fate(Outcome::Deferred, 451, (4, 3, 0), text));
             drop(slot);
             return Tried::Next;
         }
+        let mut fate = own_fate(Outcome::Deferred, 451, (4, 4, 1), text);
+        fate.mta = mta(target);
+        self.undecided(fate);
         let others = self.blame(slot, &why);
         if others > 0 { Tried::WaitForTurn } else { Tried::Next }
     }
@@ -298,7 +309,7 @@ impl<'a> Trip<'a> {
     fn broke_off(&mut self, target: &HostTarget, slot: Slot, failure: &Failure) -> Tried {
         let why = Text::from(failure.to_string());
         self.story.add(What::Host(Box::new(target.tried(HostResult::Failed, Some(why.clone())))));
-        tracing::info!(id = %self.message.id, host = %target.name(), endpoint = %target.endpoint, %why, "broke off");
+        tracing::info!(id = %self.message.id, host = %target.name(), endpoint = %target.endpoint, why = why.as_str(), "broke off");
         self.undecided(fate_of(failure, &mta(target)));
         let others = self.blame(slot, &why);
         let at_the_door = matches!(failure.stage, Stage::Greeting | Stage::Hello);
@@ -343,18 +354,18 @@ impl<'a> Trip<'a> {
         let mut fates = fates.into_iter();
         for job in self.jobs {
             let id = self.message.id;
-            if let Some(error) = &self.damage {
-                set_aside(self.server, &mut self.story, job.attempt.id, id, &error.to_string()).await;
-                continue;
-            }
             // The progress has the recipients of all jobs in their order.
             let decided: Vec<(Target, Fate)> = fates
                 .by_ref()
                 .take(job.targets.len())
                 .filter_map(|(target, fate)| fate.map(|fate| (target, fate)))
                 .collect();
+            let some_open = decided.len() < job.targets.len();
             let decided = decided.iter().map(|(target, fate)| (target, fate.clone())).collect();
             settle(self.server, &mut self.story, job.attempt.id, id, decided).await;
+            if let Some(error) = self.damage.as_ref().filter(|_| some_open) {
+                set_aside(self.server, &mut self.story, job.attempt.id, id, &error.to_string()).await;
+            }
         }
         let Some(lent) = self.lent else { return };
         if lent.connection.messages() >= self.settings.outbound.messages_per_connection {
@@ -384,9 +395,25 @@ fn heading(hop: &Hop, targets: &[Target]) -> Text {
 /// Who answered: `mx.example.org [192.0.2.1]`.
 fn mta(target: &HostTarget) -> Text {
     match &target.endpoint {
-        crate::net::Endpoint::Tcp(address) => Text::from(format!("{} [{}]", target.name(), address.ip())),
-        crate::net::Endpoint::Unix(_) => target.name(),
+        Endpoint::Tcp(address) if is_named(target) => {
+            Text::from(format!("{} [{}]", target.name(), address.ip()))
+        }
+        _ => target.name(),
     }
+}
+
+/// Where it was tried: `mx.example.org at 192.0.2.1:25`.
+fn place(target: &HostTarget) -> Text {
+    if is_named(target) {
+        Text::from(format!("{} at {}", target.name(), target.endpoint))
+    } else {
+        Text::from(target.endpoint.to_string())
+    }
+}
+
+/// Whether it has a name beside its address: no address literal, no socket.
+fn is_named(target: &HostTarget) -> bool {
+    matches!(target.endpoint, Endpoint::Tcp(_)) && !target.name().as_str().starts_with('[')
 }
 
 /// What the system says of a connection that could not be made.

@@ -244,7 +244,7 @@ impl Destinations {
         let mut inner = self.inner();
         let pool = inner.pool(&slot.site, now);
         let others = pool.serving.saturating_sub(u32::from(slot.is_serving));
-        pool.site.trouble(why, others, rest, now);
+        pool.site.trouble(why, !slot.is_serving, others, rest, now);
         if pool.site.rest().is_some() {
             // They hear that it rests, and go on to the next host.
             pool.queue.clear();

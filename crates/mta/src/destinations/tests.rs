@@ -2,13 +2,14 @@
 
 use super::{Acquired, Destinations, Job, Lent, Slot};
 use crate::hosts::Target;
-use crate::limits::{ATTEMPTS_PER_KEY, ATTEMPTS_WAITING_MAX, FAILURES_UNTIL_REST, WINDOW_FIRST};
+use crate::limits::{ATTEMPTS_AGAIN, ATTEMPTS_MAX, ATTEMPTS_PER_KEY, WINDOW_FIRST};
 use crate::net::Endpoint;
 use crate::peer::Manner;
 use crate::trial::Trial;
 use postrider_mail::Text;
 use postrider_policy::route::{Hop, Way};
 use postrider_queue::{Attempt, RouteKey};
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -74,9 +75,12 @@ async fn a_window_that_grows_lets_in_who_waits() {
     let mut waiting = pin!(ask(&destinations, &target, MANY));
     assert!(at_once(waiting.as_mut()).is_none(), "the window is full");
     for _ in 0..WINDOW_FIRST {
-        destinations.good(&target.site(), 20, now());
+        destinations.good(&slots[0], 20, now());
     }
-    assert!(matches!(at_once(waiting), Some(Acquired::New(_))), "as many good messages as the window is wide");
+    assert!(
+        matches!(at_once(waiting), Some(Acquired::New(_))),
+        "as many good messages as the window is wide"
+    );
 }
 
 #[tokio::test]
@@ -138,10 +142,9 @@ async fn who_waits_for_a_site_hears_that_it_has_come_to_rest() {
     let mut waiting = pin!(ask(&destinations, &target, MANY));
     assert!(at_once(waiting.as_mut()).is_none());
     for slot in slots {
-        destinations.trouble(&target.site(), &why, REST, now());
+        destinations.trouble(&slot, &why, REST, now());
         drop(slot);
     }
-    assert!(WINDOW_FIRST >= FAILURES_UNTIL_REST);
     // It was let in by the first that ended, or hears of the rest.
     drop(at_once(waiting).unwrap());
     assert_eq!(open(&destinations), (0, vec![0]));
@@ -181,19 +184,18 @@ impl Courier {
 
     async fn use_up(&mut self, acquired: Acquired, target: &Target) {
         let destinations = Arc::clone(&self.destinations);
-        let site = target.site();
         match acquired {
             Acquired::Resting(_) => destinations.forget_rests(),
-            Acquired::New(slot) => {
+            Acquired::New(mut slot) => {
                 tokio::task::yield_now().await;
                 let connection = self.connections.lock().unwrap().pop();
-                match connection.filter(|_| self.dice % 5 != 0) {
+                match connection.filter(|_| !self.dice.is_multiple_of(5)) {
                     Some(connection) => {
-                        destinations.served(&site, now());
+                        destinations.served(&mut slot, now());
                         self.finish(Box::new(Lent { connection, slot, target: target.clone() })).await;
                     }
                     None => {
-                        destinations.trouble(&site, &Text::literal("refused"), Duration::ZERO, now());
+                        destinations.trouble(&slot, &Text::literal("refused"), Duration::ZERO, now());
                         drop(slot);
                     }
                 }
@@ -208,11 +210,11 @@ impl Courier {
         match self.roll(10) {
             0 => drop(lent),
             1 => {
-                destinations.trouble(&lent.target.site(), &Text::literal("gone"), Duration::ZERO, now());
+                destinations.trouble(&lent.slot, &Text::literal("gone"), Duration::ZERO, now());
                 drop(lent);
             }
             _ => {
-                destinations.good(&lent.target.site(), 20, now());
+                destinations.good(&lent.slot, 20, now());
                 destinations.give(lent, now());
             }
         }
@@ -268,7 +270,7 @@ async fn what_couriers_carry_takes_room_too() {
     let attempt = attempt(&mut trial).await;
     let destinations = Arc::<Destinations>::default();
     let mut seats = Vec::new();
-    for number in 0..ATTEMPTS_WAITING_MAX {
+    for number in 0..ATTEMPTS_MAX {
         let mut seat = destinations.put(vec![job(&attempt, &format!("@d{number}.example"))], now()).unwrap();
         assert!(seat.next().is_some());
         seats.push(seat);
@@ -277,9 +279,13 @@ async fn what_couriers_carry_takes_room_too() {
     assert!(!destinations.is_free(&RouteKey::new("@another.example").unwrap()));
     assert!(at_once(destinations.room_made()).is_none());
     assert!(seats[0].next().is_none());
-    drop(seats.pop());
-    assert_eq!(destinations.room().0, 2);
+    assert!(
+        at_once(destinations.room_made()).is_none(),
+        "one lease brings many, when there is room for many"
+    );
+    seats.truncate(ATTEMPTS_AGAIN + 1);
     assert!(at_once(destinations.room_made()).is_some());
+    assert_eq!(destinations.room().0, ATTEMPTS_MAX - ATTEMPTS_AGAIN);
 }
 
 #[tokio::test]
@@ -287,7 +293,7 @@ async fn where_there_is_no_room_at_all_no_key_has_any() {
     let mut trial = Trial::new();
     let attempt = attempt(&mut trial).await;
     let destinations = Arc::<Destinations>::default();
-    for number in 0..ATTEMPTS_WAITING_MAX {
+    for number in 0..ATTEMPTS_MAX {
         drop(destinations.put(vec![job(&attempt, &format!("@d{}.example", number / 30))], now()));
     }
     let (all, per_key, named) = destinations.room();
@@ -307,8 +313,24 @@ async fn a_key_whose_mail_has_gone_elsewhere_is_not_backlogged_for_ever() {
     }
     assert!(!destinations.is_free(&key), "as many wait as may");
     while seat.next().is_some() {}
-    destinations.leased(&[], usize::MAX, &destinations.room());
-    assert!(destinations.is_free(&key));
     destinations.tidy(now());
+    assert!(destinations.is_free(&key));
     assert!(destinations.inner().keys.is_empty());
+}
+
+#[tokio::test]
+async fn a_key_without_room_is_asked_for_again_when_it_has_some() {
+    let mut trial = Trial::new();
+    let attempt = attempt(&mut trial).await;
+    let destinations = Arc::<Destinations>::default();
+    let mut seat = destinations.put(vec![job(&attempt, "@a.example")], now()).unwrap();
+    for _ in 1..ATTEMPTS_PER_KEY {
+        drop(destinations.put(vec![job(&attempt, "@a.example")], now()));
+    }
+    let (_, per_key, named) = destinations.room();
+    assert_eq!(named[0].1, 0);
+    // What is due there now, a lease does not say.
+    destinations.leased(&BTreeMap::new(), per_key, &named);
+    assert!(seat.next().is_some_and(|load| load.jobs.len() == ATTEMPTS_PER_KEY), "all are of one message");
+    assert!(at_once(destinations.room_made()).is_some());
 }

@@ -1,23 +1,25 @@
 //! What an operator sees of the destinations, and may ask of them.
 
 use super::{Destination, Destinations, Inner};
+use crate::story::Stories;
 use crate::world::World;
-use postrider_control::DestinationView;
+use postrider_control::{Activity, DestinationView};
 use postrider_mail::{Text, UnixMillis};
 use postrider_queue::RouteKey;
 use std::sync::Arc;
 use std::time::Instant;
 
-/// The destinations with the clocks that their moments are told by.
+/// The destinations, with the clocks that their moments are told by, and what was told of what came of them.
 pub struct Outlook {
     destinations: Arc<Destinations>,
     world: Arc<World>,
+    stories: Stories,
 }
 
 impl Outlook {
     /// A view of these.
-    pub fn new(destinations: Arc<Destinations>, world: Arc<World>) -> Self {
-        Self { destinations, world }
+    pub fn new(destinations: Arc<Destinations>, world: Arc<World>, stories: Stories) -> Self {
+        Self { destinations, world, stories }
     }
 }
 
@@ -26,6 +28,12 @@ impl postrider_control::Destinations for Outlook {
         let (instant, now) = (self.world.instant(), self.world.now());
         let inner = self.destinations.inner();
         inner.keys.iter().map(|(key, destination)| inner.view(key, destination, instant, now)).collect()
+    }
+
+    fn activity(&self) -> Option<Activity> {
+        let resting = self.view().iter().filter(|one| one.resting_until.is_some()).count() as u64;
+        let (notices, unreported) = self.stories.notices();
+        Some(Activity { connections: self.destinations.inner().open, resting, notices, unreported })
     }
 
     fn forget_rests(&self) {

@@ -86,11 +86,11 @@ pub(super) async fn find(
             let outcome = sieve.addresses(candidate, &found, dice, said);
             sifted.take(candidate, outcome, said);
             if sifted.ours {
-                return sifted.targets(way);
+                return sifted.targets(way, said);
             }
         }
         if sifted.usable.len() >= HOSTS_PER_ATTEMPT_MAX {
-            return sifted.targets(way);
+            return sifted.targets(way, said);
         }
     }
     if candidates.len() > looked_up.len() {
@@ -99,7 +99,7 @@ pub(super) async fn find(
         let why = || (None, format!("none of the {HOSTS_LOOKED_UP_MAX} best has a usable address"));
         sifted.later.get_or_insert_with(why);
     }
-    sifted.targets(way)
+    sifted.targets(way, said)
 }
 
 /// What DNS said of a host's addresses. That it has none of one family is no news if it has some.
@@ -137,8 +137,9 @@ impl Sifted {
         }
     }
 
-    fn targets(self, way: &Way) -> Result<Vec<Target>, Outcome> {
+    fn targets(self, way: &Way, said: &mut Said) -> Result<Vec<Target>, Outcome> {
         if !self.usable.is_empty() {
+            said.hidden = self.later.map(|(_, why)| why);
             return Ok(shared_out(self.usable, way));
         }
         Err(match (self.later, self.ours, self.never) {

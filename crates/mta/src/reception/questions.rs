@@ -62,7 +62,7 @@ impl Conversation {
             self.story.verdict(question, &verdict);
         }
         if let Decision::Refuse(refusal) | Decision::Disconnect(refusal) = &verdict.decision {
-            tracing::info!(session = %self.id, peer = %self.peer.address(), question, reply = %refusal, reason = %verdict.reason, "refused");
+            tracing::info!(session = %self.id, peer = %self.peer.address(), question, reply = refusal.to_string(), reason = verdict.reason.to_string(), "refused");
         }
         match verdict.decision {
             Decision::Accept => Gate::Accept,
@@ -210,7 +210,7 @@ impl Conversation {
                 self.story.hand_over();
             }
             Err(NotFiled { refusal, why, hang_up }) => {
-                tracing::warn!(session = %self.id, peer = %self.peer.address(), reply = %refusal, %why, "not accepted");
+                tracing::warn!(session = %self.id, peer = %self.peer.address(), reply = refusal.to_string(), why = why.as_str(), "not accepted");
                 self.story.note(why);
                 let filed = if hang_up { Filed::HangUp(refusal) } else { Filed::Refused(refusal) };
                 self.answer(asked, filed);

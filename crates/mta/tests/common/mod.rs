@@ -57,6 +57,13 @@ impl Table {
         self.put(local, Some(Entry::Alias(members.iter().map(|member| mailbox(member)).collect())));
     }
 
+    /// An alias of any domain.
+    pub(crate) fn alias_at(&self, address: &str, members: &[&str]) {
+        let all = |members: &[&str]| members.iter().map(|member| member.parse().unwrap()).collect();
+        let key = address.parse::<Mailbox>().unwrap().key();
+        self.0.lock().unwrap().get_or_insert_default().insert(key, Entry::Alias(all(members)));
+    }
+
     pub(crate) fn remove(&self, local: &str) {
         self.put(local, None);
     }

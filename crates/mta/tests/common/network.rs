@@ -24,6 +24,8 @@ pub(crate) struct Host {
     pub(crate) connections: AtomicUsize,
     /// Connections that are open now.
     open: AtomicUsize,
+    /// Contents that it has not answered yet.
+    pub(crate) pondering: AtomicUsize,
     /// Contents taken, with their recipients.
     pub(crate) taken: Mutex<Vec<(Vec<String>, String)>>,
     /// Whether a slow host goes on.
@@ -49,6 +51,8 @@ pub(crate) enum Manner {
     Recipients(usize),
     /// It closes behind the final dot, without a reply.
     LostAfterDot,
+    /// It takes content, and says nothing to it until it is let go.
+    Ponders,
     /// It answers every RCPT so.
     Rcpt(&'static str),
     /// It says nothing until it is let go, and then greets with this reply.
@@ -77,6 +81,7 @@ impl Network {
             manner,
             connections: AtomicUsize::new(0),
             open: AtomicUsize::new(0),
+            pondering: AtomicUsize::new(0),
             taken: Mutex::default(),
             gate: watch::channel(false).0,
         });
@@ -165,6 +170,10 @@ impl Host {
                     let content = content(&mut stream).await?;
                     if self.manner == Manner::LostAfterDot {
                         return Ok(());
+                    }
+                    if self.manner == Manner::Ponders {
+                        self.pondering.fetch_add(1, Ordering::SeqCst);
+                        let _ = self.gate.subscribe().wait_for(|open| *open).await;
                     }
                     self.taken.lock().unwrap().push((std::mem::take(&mut recipients), content));
                     say(&mut stream, "250 2.0.0 taken").await?;

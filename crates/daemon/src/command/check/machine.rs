@@ -1,8 +1,11 @@
 //! What is amiss on this machine for a configuration: the user that is not there, the data folder that is
-//! missing, foreign, or open to others. It looks and changes nothing; `serve` meets the facts themselves.
+//! missing, foreign, or open to others, name servers that nobody names. It looks and changes nothing; `serve`
+//! meets the facts themselves.
 
 use crate::config::{Config, UserName};
 use nix::unistd::User;
+use postrider_mail::Text;
+use postrider_mta::resolver::DnsResolver;
 use std::fs::Metadata;
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -30,7 +33,14 @@ pub(super) fn warnings(config: &Config) -> Vec<String> {
         }
     };
     warnings.extend(about_folder(&config.data, runner.as_ref()));
+    let resolver = DnsResolver::new(&config.dns.servers, config.dns.patience).ok();
+    warnings.extend(resolver.and_then(|resolver| resolver.trouble()).map(|trouble| about_names(&trouble)));
     warnings
+}
+
+/// Nobody can be asked.
+fn about_names(trouble: &Text) -> String {
+    format!("Names cannot be looked up, and no mail leaves by them: {trouble}.")
 }
 
 /// The user of this name. One that is not there is a warning here and an error when the server starts.
@@ -124,6 +134,16 @@ mod tests {
         let found = std::fs::metadata(&folder).unwrap();
         let told = about_rights(folder.path(), &found, Some(&Runner { name: "postrider".into(), uid }));
         assert_eq!(told.len(), 1, "{told:?}");
+    }
+
+    #[test]
+    fn name_servers_that_nobody_names_are_told() {
+        let trouble = Text::from("/etc/resolv.conf: No such file or directory");
+        let told = about_names(&trouble);
+        assert!(
+            told.ends_with("no mail leaves by them: /etc/resolv.conf: No such file or directory."),
+            "{told}"
+        );
     }
 
     #[test]

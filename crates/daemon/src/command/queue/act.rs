@@ -106,14 +106,14 @@ impl Act {
 
     /// `3 messages held: …`
     fn done(&self, changed: &Changed) -> String {
-        let (verb, after) = match self {
-            Self::Hold(_) => ("held", ""),
-            Self::Release => ("released", ""),
-            Self::Retry => ("due now", ""),
-            Self::Delete { .. } => ("deleted", "Nobody was told.\n"),
+        let (verb, which, after) = match self {
+            Self::Hold(_) => ("held", "is not held already", ""),
+            Self::Release => ("released", "is held", ""),
+            Self::Retry => ("due now", "waits", ""),
+            Self::Delete { .. } => ("deleted", "can be deleted", "Nobody was told.\n"),
         };
         if changed.messages == 0 {
-            return format!("No message was {verb}: none is in the queue for which that could be done.\n");
+            return format!("Nothing was done: no message agrees that {which}.\n");
         }
         let mut ids: Vec<String> = changed.ids.iter().map(ToString::to_string).collect();
         if changed.messages > ids.len() as u64 {

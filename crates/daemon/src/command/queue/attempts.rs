@@ -1,4 +1,5 @@
-//! What was tried for one message, as the journal remembers it: hosts, addresses, answers.
+//! What was tried for one message, as the journal remembers it: hosts, addresses, answers; and that it was
+//! given up, where no last try was made.
 
 use super::{misunderstood, words};
 use crate::command::Failure;
@@ -20,6 +21,8 @@ const LINES_SHOWN_MAX: usize = 20;
 #[derive(Debug, Default)]
 pub(super) struct Attempts {
     stories: Vec<Story>,
+    /// What the server decided without a try, oldest first.
+    given_up: Vec<Story>,
     /// There were earlier ones.
     has_more: bool,
     /// What the journal could not tell, in sentences.
@@ -44,12 +47,15 @@ impl Attempts {
 
     /// From stories, newest first, of whatever kind.
     pub(super) fn from_stories(stories: Vec<Story>, remarks: Vec<Text>) -> Self {
-        let mut stories: Vec<Story> =
-            stories.into_iter().filter(|story| matches!(story.subject(), Subject::Attempt(_))).collect();
+        let (mut stories, mut given_up): (Vec<Story>, Vec<Story>) = stories
+            .into_iter()
+            .filter(|story| matches!(story.subject(), Subject::Attempt(_)) || is_given_up(story))
+            .partition(|story| matches!(story.subject(), Subject::Attempt(_)));
         let has_more = stories.len() > ATTEMPTS_SHOWN_MAX;
         stories.truncate(ATTEMPTS_SHOWN_MAX);
         stories.sort_by_key(Story::started_at);
-        Self { stories, has_more, remarks }
+        given_up.sort_by_key(Story::started_at);
+        Self { stories, given_up, has_more, remarks }
     }
 
     /// A block for each, below a heading; nothing where nothing was tried.
@@ -66,6 +72,11 @@ impl Attempts {
         for story in &self.stories {
             describe(story, now, &mut text);
         }
+        for story in &self.given_up {
+            let at = story.started_at();
+            let _ = writeln!(text, "\nGiven up without another try: {at}, {}", words::ago(at, now));
+            describe_results(story, &mut text);
+        }
         for remark in &self.remarks {
             let _ = writeln!(text, "\n{remark}");
         }
@@ -74,8 +85,14 @@ impl Attempts {
 
     /// For programs.
     pub(super) fn json(&self) -> Value {
-        self.stories.iter().map(attempt_json).collect()
+        self.stories.iter().chain(&self.given_up).map(attempt_json).collect()
     }
+}
+
+/// Whether the server tells of recipients that it gave up: whatever else it tells, fates are told by attempts.
+fn is_given_up(story: &Story) -> bool {
+    let has_fate = story.events().iter().any(|event| matches!(event.what, What::Fate(_)));
+    story.subject() == Subject::Server && has_fate
 }
 
 /// When, where to, and what came of it; the dialogue is `postrider trace`'s to tell.
@@ -88,9 +105,14 @@ fn describe(story: &Story, now: UnixMillis, text: &mut String) {
     }
     let id = story.subject().to_string();
     let _ = writeln!(text, " (postrider trace {})", id.trim_start_matches("attempt "));
+    describe_results(story, text);
+}
+
+fn describe_results(story: &Story, text: &mut String) {
     let lines = render::lines(story).skip(1).zip(results(story));
     let mut lines = lines.filter_map(|(line, is_result)| is_result.then_some(line.text));
     for line in lines.by_ref().take(LINES_SHOWN_MAX) {
+        // Writing to a String cannot fail.
         let _ = writeln!(text, "      {line}");
     }
     match lines.count() {
@@ -157,7 +179,7 @@ fn attempt_json(story: &Story) -> Value {
         shown.filter_map(|(event, _)| wanted(&event.what)).collect()
     };
     json!({
-        "id": story.subject().to_string().trim_start_matches("attempt "),
+        "id": story.subject().to_string().strip_prefix("attempt "),
         "started_at": story.started_at(),
         "to": attempt.map(|attempt| &attempt.host),
         "number": attempt.map(|attempt| attempt.number).filter(|&number| number > 0),

@@ -10,7 +10,7 @@ use clap::Args;
 use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Table, presets};
 use postrider_control::{Answer, Command, Health};
 use postrider_mail::{QueueId, UnixMillis};
-use postrider_queue::{Filter, Listing, PauseView, RecipientView, View};
+use postrider_queue::{Filter, Listing, PauseView, RecipientView, State, View};
 use std::io::{self, IsTerminal, Write};
 
 /// Messages that a table shows unless it is told otherwise.
@@ -256,9 +256,10 @@ fn cells(message: &View, recipient: &RecipientView, pauses: &[PauseView], now: U
         false => String::new(),
     };
     let mut last = match (&message.held, &recipient.last_reply) {
-        (Some(held), _) => shortened(held.why.to_string()),
-        (None, Some(reply)) => shortened(reply.to_string()),
-        (None, None) => String::new(),
+        // What is final stays so, whatever holds the others.
+        (Some(held), _) if recipient.state == Some(State::Waiting) => shortened(held.why.to_string()),
+        (_, Some(reply)) => shortened(reply.to_string()),
+        (_, None) => String::new(),
     };
     if let Some(owed) = recipient.owed {
         let separator = if last.is_empty() { "" } else { "; " };

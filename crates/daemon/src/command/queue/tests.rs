@@ -2,11 +2,12 @@
 
 use super::attempts::Attempts;
 use super::destinations;
+use super::health;
 use super::list::{Part, report};
 use super::route_key;
 use super::show::{Around, described};
 use insta::assert_snapshot;
-use postrider_control::{DestinationView, Health};
+use postrider_control::{Activity, DestinationView, Health};
 use postrider_journal::event::{Attempt as Tried, Ending, Fate, HostResult, HostTried, Speaker, What};
 use postrider_journal::{Story, Subject};
 use postrider_mail::{AttemptId, Code, Enhanced, Host, QueueId, Reply, SessionId, UnixMillis};
@@ -74,7 +75,7 @@ fn health(paused: &[Option<&str>]) -> Health {
         why: "moving".into(),
     };
     let queue = Stats { messages: 3, ..Stats::default() };
-    Health { queue, pauses: paused.iter().map(pause).collect(), troubles: Vec::new() }
+    Health { queue, pauses: paused.iter().map(pause).collect(), troubles: Vec::new(), activity: None }
 }
 
 fn around<'a>(pauses: &'a [PauseView], destinations: &'a [DestinationView]) -> Around<'a> {
@@ -268,6 +269,78 @@ fn what_was_tried_is_shown_with_hosts_and_answers() {
 }
 
 #[test]
+fn what_was_given_up_without_another_try_is_shown() {
+    let id = QueueId::from_row(1 << 60).unwrap();
+    let at = UnixMillis::new(ago(2));
+    let mut story = Story::new(Subject::Server, at, None);
+    story.add(at, What::Note { text: "given up".into() });
+    story.add(
+        at,
+        What::Fate(Box::new(Fate {
+            id,
+            recipient: "b@local.example".parse().unwrap(),
+            ending: Ending::Failed,
+            reply: Reply::new(
+                Code::of(554),
+                Enhanced::of(5, 4, 7),
+                "the message could not be delivered in time",
+            ),
+            next_attempt: None,
+        })),
+    );
+    let mut other = Story::new(Subject::Server, NOW, None);
+    other.add(NOW, What::Note { text: "a notice was written".into() });
+    let attempts = Attempts::from_stories(vec![other, story], Vec::new());
+    assert_snapshot!(attempts.described(id, NOW), @r"
+
+    Given up without another try: 2026-11-22T18:29:15.042Z, 2 min ago
+          given up
+          <b@local.example> failed: 554 5.4.7 the message could not be delivered in time
+    ");
+    let json = attempts.json();
+    assert_eq!((&json[0]["id"], &json[0]["to"], json[1].is_null()), (&Value::Null, &Value::Null, true));
+    assert_eq!(json[0]["fates"][0]["reply"]["code"], 554);
+}
+
+#[test]
+fn health_is_told_in_numbers() {
+    let activity = Activity { connections: 3, resting: 1, notices: 12, unreported: 2 };
+    let queue = Stats {
+        messages: 3,
+        waiting: 5,
+        in_flight: 1,
+        held: 1,
+        oldest: Some(UnixMillis::new(ago(90))),
+        ..Stats::default()
+    };
+    let running = Health { queue, activity: Some(activity), ..health(&[Some("local")]) };
+    assert_snapshot!(health::report(&running, NOW), @r"
+    Delivery to local is paused since 2026-11-22T18:21:15.042Z: moving
+    Queued        3 messages, the oldest from 1 h ago
+    Held          1 message
+    Waiting       5 recipients
+    On the way    1 recipient
+    Owed a notice 0 recipients
+    In memory     0 B
+    Connections   3 to other hosts
+    Resting       1 destination
+    Since start   12 notices written
+                  2 recipients neither reached nor reported, as no notice could be sent
+    ");
+    let troubled = Health { troubles: vec!["the disk failed".into()], ..Health::default() };
+    assert_snapshot!(health::report(&troubled, NOW), @r"
+    Trouble: the disk failed
+    Queued        0 messages
+    Held          0 messages
+    Waiting       0 recipients
+    On the way    0 recipients
+    Owed a notice 0 recipients
+    In memory     0 B
+    Server        none runs: mail moves when it is started
+    ");
+}
+
+#[test]
 fn destinations_say_what_keeps_them() {
     let busy = DestinationView {
         key: "relay.example:587".into(),
@@ -310,4 +383,16 @@ fn every_destination_can_be_named_as_it_is_shown() {
     for nothing in ["", "example.org", "relay.example:smtp", "@", "@a b", "a b"] {
         assert!(route_key(nothing).is_err(), "{nothing}");
     }
+}
+
+#[test]
+fn a_final_answer_is_shown_also_where_the_others_are_held() {
+    let reply = json!({ "code": 550, "enhanced": "5.1.1", "lines": ["no"] });
+    let failed = with(recipient(1, "b@x.example"), json!({ "state": "failed", "last_reply": reply }));
+    let two = message("38g4gvap40001", 1, &[recipient(0, "a@x.example"), failed]);
+    let held = with(two, json!({ "held": { "since": ago(1), "why": "route: all of it" } }));
+    let told = report(&[view(held)], ALL, &Health::default(), NOW, None);
+    let ends: Vec<&str> =
+        told.lines().skip(1).take(2).map(|line| line.rsplit("  ").next().unwrap()).collect();
+    assert_eq!(ends, ["route: all of it", "550 5.1.1 no"], "{told}");
 }

@@ -37,10 +37,16 @@ impl Problem {
 
 /// A host that speaks something else is a protocol error; what it refuses or breaks off is a refusal.
 fn exit_of(failure: &Failure) -> Exit {
-    match (failure.kind, &failure.reply) {
-        (FailureKind::Malformed(_) | FailureKind::OutOfTurn, _) => Exit::Protocol,
-        (FailureKind::Refused, Some(reply)) if reply.class() == Class::Permanent => Exit::Unavailable,
-        _ => Exit::TempFail,
+    let is_permanent = failure.reply.as_ref().is_some_and(|reply| reply.class() == Class::Permanent);
+    match failure.kind {
+        FailureKind::Malformed(_) | FailureKind::OutOfTurn => Exit::Protocol,
+        FailureKind::Refused | FailureKind::Early if is_permanent => Exit::Unavailable,
+        FailureKind::Refused
+        | FailureKind::Early
+        | FailureKind::Closing
+        | FailureKind::Disconnected
+        | FailureKind::TimedOut
+        | FailureKind::Abandoned => Exit::TempFail,
     }
 }
 
