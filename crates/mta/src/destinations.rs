@@ -7,19 +7,21 @@
 //!
 //! One lock guards all of it and is never held while anything is waited for.
 
+mod destination;
 mod pool;
 mod view;
 
 pub(crate) use pool::{Acquired, Lent, SiteAddress, Slot, end};
 pub use view::Outlook;
 
-use crate::limits::{ATTEMPTS_AGAIN, ATTEMPTS_MAX, ATTEMPTS_PER_KEY};
-use crate::limits::{BEST_SITES_TIME, SITES_MAX, WINDOW_FIRST};
+use crate::hosts::Target as HostTarget;
+use crate::limits::{ATTEMPTS_AGAIN, ATTEMPTS_MAX, ATTEMPTS_PER_KEY, HOSTS_BELIEVED_FOR, SITES_MAX};
+use destination::{Destination, rests};
 use pool::Pool;
 use postrider_mail::Refusal;
 use postrider_policy::route::{Hop, Way};
 use postrider_queue::{Attempt, RouteKey, Target};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 use tokio::sync::Notify;
@@ -54,20 +56,6 @@ struct Inner {
     is_full: bool,
     /// Connections, at all sites.
     open: u32,
-}
-
-/// One route key that has something to do, or had just now.
-#[derive(Debug)]
-struct Destination {
-    waiting: VecDeque<Job>,
-    couriers: u32,
-    /// The sites that were best at the last look-up, and how long that is believed.
-    best: Vec<SiteAddress>,
-    best_until: Instant,
-    /// The queue has more for this key than was lent.
-    is_backlogged: bool,
-    /// DNS could not be asked: what is said to those who come before this moment.
-    unresolved: Option<(Instant, Refusal)>,
 }
 
 /// What a courier is to do next.
@@ -167,11 +155,11 @@ impl Destinations {
         all.collect()
     }
 
-    /// Remembers the sites that are best for a key.
-    pub(crate) fn found(&self, key: &RouteKey, best: Vec<SiteAddress>, now: Instant) {
+    /// Remembers where a key's mail can go, in the order in which it is tried.
+    pub(crate) fn found(&self, key: &RouteKey, hosts: Vec<HostTarget>, now: Instant) {
         if let Some(destination) = self.inner().keys.get_mut(key) {
-            destination.best = best;
-            destination.best_until = now + BEST_SITES_TIME;
+            destination.hosts = hosts;
+            destination.hosts_until = now + HOSTS_BELIEVED_FOR;
             destination.unresolved = None;
         }
     }
@@ -208,9 +196,7 @@ impl Destinations {
         inner.keys.retain(|_, destination| {
             // What else it had has gone another way: it would have been leased by now.
             destination.is_backlogged &= !destination.waiting.is_empty() || destination.couriers > 0;
-            let sites = &inner.sites;
-            let mut rests = destination.best.iter().filter_map(|site| sites.get(site)?.site.rest());
-            !destination.is_over(now) || rests.any(|rest| rest.until > now)
+            !destination.is_over(now) || destination.hosts.iter().any(|host| rests(&inner.sites, host, now))
         });
         inner.sites.retain(|_, pool| !pool.is_forgotten(now));
         if inner.sites.len() > SITES_MAX {
@@ -290,32 +276,6 @@ impl Inner {
         let has_room = self.is_full && self.waiting + self.carried <= ATTEMPTS_AGAIN;
         self.is_full &= !has_room;
         has_room
-    }
-}
-
-impl Destination {
-    fn new(now: Instant) -> Self {
-        Self {
-            waiting: VecDeque::new(),
-            couriers: 0,
-            best: Vec::new(),
-            best_until: now,
-            is_backlogged: false,
-            unresolved: None,
-        }
-    }
-
-    /// As many couriers as the best sites' windows are wide together.
-    fn couriers_max(&self, sites: &BTreeMap<SiteAddress, Pool>, way_max: u32, now: Instant) -> u32 {
-        let windows = self.best.iter().filter_map(|site| sites.get(site));
-        let together: u32 = windows.map(|pool| pool.site.window(way_max, now)).sum();
-        if together == 0 { WINDOW_FIRST.min(way_max) } else { together }
-    }
-
-    fn is_over(&self, now: Instant) -> bool {
-        let is_remembered =
-            self.best_until > now || self.unresolved.as_ref().is_some_and(|(until, _)| *until > now);
-        self.waiting.is_empty() && self.couriers == 0 && !is_remembered && !self.is_backlogged
     }
 }
 

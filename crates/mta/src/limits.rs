@@ -125,7 +125,7 @@ pub const ATTEMPTS_MAX: usize = 8000;
 pub const ATTEMPTS_AGAIN: usize = ATTEMPTS_MAX / 8 * 7;
 
 /// How long the sites of a key are believed to be its best without a new look-up, for the reuse of connections.
-pub const BEST_SITES_TIME: Duration = Duration::from_secs(60);
+pub const HOSTS_BELIEVED_FOR: Duration = Duration::from_secs(60);
 
 /// Sites that are remembered; more only while they are in use.
 pub const SITES_MAX: usize = 10_000;

@@ -179,6 +179,24 @@ fn a_dead_host_is_tried_seldom_and_what_waits_for_it_hears_why() {
 }
 
 #[test]
+fn a_dead_first_exchanger_does_not_narrow_the_way_to_the_second() {
+    let network = Arc::new(Network::default());
+    let dead = network.host("192.0.2.1:25", Manner::Down);
+    let second = network.host("192.0.2.2:25", Manner::Good);
+    let running = start(&network, zone(&[("a.example", &["192.0.2.1", "192.0.2.2"])]));
+    submit(&running, 5, to("x@a.example"));
+    wait_for("the first", || second.messages() == 5);
+    running.pause();
+    submit(&running, 300, to("x@a.example"));
+    running.resume();
+    wait_for("all of them", || second.messages() == 305);
+    wait_for("an empty queue", || is_empty(&running));
+    assert!(dead.connections.load(Ordering::SeqCst) <= 6);
+    let connections = second.connections.load(Ordering::SeqCst);
+    assert!(connections > 3, "only {connections} connections for a window that has grown");
+}
+
+#[test]
 fn a_slow_destination_delays_no_other() {
     let network = Arc::new(Network::default());
     let (slow, quick) =

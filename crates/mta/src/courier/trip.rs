@@ -137,10 +137,7 @@ impl<'a> Trip<'a> {
         }
         match found {
             Ok(hosts) => {
-                let best = hosts.targets.first().map(|target| target.preference);
-                let best = hosts.targets.iter().filter(|target| Some(target.preference) == best);
-                let best = best.map(HostTarget::site).collect();
-                self.server.destinations.found(self.key(), best, self.now());
+                self.server.destinations.found(self.key(), hosts.targets.clone(), self.now());
                 Some(hosts)
             }
             Err(none) => {

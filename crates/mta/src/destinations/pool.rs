@@ -13,18 +13,21 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
-/// What tells sites apart: where the host is reached, and from which address of ours. A host may turn one of our
-/// addresses away and serve another, and what an operator sends from one must not leave from another.
+/// What tells sites apart: the host and its address, and from which address of ours it is reached. A connection
+/// made for one name is not used for another; a host may turn one of our addresses away and serve another, and what
+/// an operator sends from one must not leave from another.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct SiteAddress {
     endpoint: Endpoint,
+    host: String,
     source: Option<IpAddr>,
 }
 
 impl Target {
     /// The site it belongs to.
     pub(crate) fn site(&self) -> SiteAddress {
-        SiteAddress { endpoint: self.endpoint.clone(), source: self.source }
+        let host = self.host.key().into_owned();
+        SiteAddress { endpoint: self.endpoint.clone(), host, source: self.source }
     }
 }
 
@@ -123,9 +126,11 @@ impl Destinations {
     pub(crate) fn idle_for(&self, key: &postrider_queue::RouteKey, now: Instant) -> Option<Box<Lent>> {
         let mut inner = self.inner();
         let inner = &mut *inner;
-        let destination = inner.keys.get(key).filter(|destination| now < destination.best_until)?;
-        let mut best = destination.best.iter();
-        best.find_map(|site| inner.sites.get_mut(site)?.idle.pop()).map(|idle| Box::new(idle.lent))
+        let destination = inner.keys.get(key).filter(|destination| now < destination.hosts_until)?;
+        let sites = &inner.sites;
+        let has_idle = |site: &SiteAddress| sites.get(site).is_some_and(|pool| !pool.idle.is_empty());
+        let site = destination.best(sites, now).map(Target::site).find(has_idle)?;
+        inner.sites.get_mut(&site)?.idle.pop().map(|idle| Box::new(idle.lent))
     }
 
     /// A connection to this site or the right to make one; waits for its turn while the window is full, and while

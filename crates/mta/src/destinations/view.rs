@@ -49,10 +49,11 @@ impl Inner {
         instant: Instant,
         now: UnixMillis,
     ) -> DestinationView {
-        let sites: Vec<_> = destination.best.iter().filter_map(|site| self.sites.get(site)).collect();
+        let sites: Vec<_> =
+            destination.hosts.iter().filter_map(|host| self.sites.get(&host.site())).collect();
         let rests: Vec<_> = sites.iter().filter_map(|pool| pool.site.rest()).collect();
         let at = |until: Instant| now.plus(until.saturating_duration_since(instant));
-        // It rests only when all of its best sites do, until the first of them is tried again.
+        // It rests only when all of its hosts do, until the first of them is tried again.
         let resting = rests.iter().min_by_key(|rest| rest.until).filter(|_| rests.len() == sites.len());
         let unresolved = destination.unresolved.as_ref().filter(|(until, _)| *until > instant);
         let (resting_until, why) = match (unresolved, resting) {
