@@ -33,7 +33,7 @@ const DNS_PORT: u16 = 53;
 /// How the hosts of a domain are found and reached.
 #[derive(Debug, Args)]
 pub(super) struct ByDns {
-    /// The name server to ask, as in 127.0.0.1 or [::1]:5353; may be given many times [default: the system's]
+    /// The name server to ask, as in 192.0.2.53 or 127.0.0.1:5353; may be given many times [default: the system's]
     #[arg(long, value_name = "ADDRESS", value_parser = name_server, conflicts_with = "server")]
     dns: Vec<SocketAddr>,
     /// The port of the hosts that DNS names
