@@ -151,7 +151,7 @@ fn a_notice_quotes_the_host_that_refused_and_tells_what_was_said_and_tried() {
         &notice,
         &[
             "\nThe answer of mx1.b.example [192.0.2.2]:\n\n    550 5.7.1 <x@b.example> does not want your mail\n",
-            "failed at mx0.b.example",
+            "tried mx0.b.example",
             "connection refused\n",
             "connected to mx1.b.example",
             "\n    > RCPT TO:<x@b.example>\n    < 550 5.7.1 <x@b.example> does not want your mail\n",

@@ -78,11 +78,14 @@ fn host(at: UnixMillis, tried: &HostTried) -> Text {
         HostResult::Connected => "connected to",
         HostResult::Reused => "on an open connection to",
         HostResult::PassedOver => "passed over",
-        HostResult::Failed => "failed at",
+        HostResult::Failed => "tried",
     };
     let mut line = format!("{}: {result} {}", at.rfc5322(), tried.host);
     if let Some(address) = tried.address {
         line.push_str(&format!(" at {address}"));
+    }
+    if tried.result == HostResult::Failed {
+        line.push_str(", and failed");
     }
     if let (HostResult::PassedOver | HostResult::Failed, Some(why)) = (tried.result, &tried.why) {
         line.push_str(&format!(": {why}"));

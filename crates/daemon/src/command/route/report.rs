@@ -40,7 +40,7 @@ impl Finding {
                 format!("not local; whoever connects may send to it (relay_domains {pattern}, and relay_from)")
             }
             Who::Relayed { networks, pattern: None } if networks.is_empty() => {
-                "not local; no client may send to it (550 5.7.1: there is no relay_from), aliases and notices may"
+                "not local; no client may send to it (550 5.7.1: no relay_from or relay_domains allows it), aliases and notices may"
                     .into()
             }
             Who::Relayed { networks, pattern: None } => format!(

@@ -96,7 +96,7 @@ fn what_was_tried_is_told_for_this_recipient_alone_and_ends_with_the_last() {
     assert_eq!(
         tried[NOTICE_LINES_MAX - 2..],
         [
-            "Sun, 22 Nov 2026 18:31:15 +0000: failed at mx11.x.example at 192.0.2.25:25: connection refused"
+            "Sun, 22 Nov 2026 18:31:15 +0000: tried mx11.x.example at 192.0.2.25:25, and failed: connection refused"
                 .into(),
             Text::literal("Sun, 22 Nov 2026 18:31:15 +0000: no: 550 5.1.1 no such user"),
         ]
