@@ -10,9 +10,11 @@ use postrider_smtp::limits::REPLY_OCTETS_MAX;
 use postrider_smtp::server::Dialect;
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf, duplex};
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 async fn send(trial: &mut Trial, connection: &mut Connection, attempt: &Attempt) -> Result<Outcome, String> {
@@ -156,6 +158,8 @@ struct Stubborn {
     stream: DuplexStream,
     takes: usize,
     refuses: usize,
+    /// Woken when it takes nothing.
+    refused: Arc<Notify>,
 }
 
 impl AsyncRead for Stubborn {
@@ -174,6 +178,7 @@ impl AsyncWrite for Stubborn {
             (1.., _) => self.takes -= 1,
             (0, 1..) => {
                 self.refuses -= 1;
+                self.refused.notify_one();
                 return Poll::Pending;
             }
             (0, 0) => {}
@@ -195,20 +200,21 @@ async fn no_dot_follows_a_failure() {
     let mut trial = Trial::new();
     let attempt = trial.message(&["a@x.example"], b"\r\nhi\r\n").await;
     let (ours, theirs) = duplex(4096);
+    let refused = Arc::new(Notify::new());
+    let content_waits = Arc::clone(&refused);
     let peer = tokio::spawn(async move {
         let answers = ["220 x\r\n", "250 x\r\n", "250 ok\r\n", "250 ok\r\n"];
         let mut theirs = answering(theirs, &answers).await;
         theirs.write_all(b"354 go\r\n").await.unwrap();
-        tokio::time::sleep(Duration::from_millis(1)).await;
+        content_waits.notified().await;
         theirs.write_all(b"421 4.3.2 going down\r\n").await.unwrap();
         let mut heard = Vec::new();
         let _ = theirs.read_to_end(&mut heard).await;
         heard
     });
     // EHLO, MAIL, RCPT and DATA go out, the content does not.
-    let stream = Stubborn { stream: ours, takes: 4, refuses: 2 };
+    let stream = Stubborn { stream: ours, takes: 4, refuses: 2, refused };
     let mut connection = trial.open_stream(Box::new(stream), Dialect::Smtp).await.unwrap();
-    tokio::time::pause();
     let sent = send(&mut trial, &mut connection, &attempt).await;
     assert_eq!(sent, Err("amid the content: the host ends the session: 421 4.3.2 going down".into()));
     drop(connection);

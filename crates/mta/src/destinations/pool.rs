@@ -113,11 +113,7 @@ impl Pool {
 
 impl Inner {
     fn pool(&mut self, site: &SiteAddress, now: Instant) -> &mut Pool {
-        if !self.sites.contains_key(site) {
-            self.sites.insert(site.clone(), Pool::new(now));
-        }
-        #[expect(clippy::expect_used, reason = "it was inserted on the line above")]
-        self.sites.get_mut(site).expect("the site is there")
+        self.sites.entry(site.clone()).or_insert_with(|| Pool::new(now))
     }
 }
 
