@@ -76,7 +76,8 @@ impl Rig {
         draft.pour(b"Subject: x\r\n\r\nx\r\n");
         let recipients = vec![Recipient::direct("b@y.example".parse().unwrap())];
         let reverse_path = ReversePath::Mailbox(from.parse().unwrap());
-        let envelope = Envelope { reverse_path, body: None, recipients };
+        let envelope =
+            Envelope { reverse_path, body: None, requests: postrider_mail::Requests::default(), recipients };
         let sealed = draft.seal().unwrap();
         let message = NewMessage::new(sealed, envelope, NOW, |_| RouteKey::local()).unwrap();
         self.drive(async |_, queue| queue.accept(message).await).unwrap().receipt.id()

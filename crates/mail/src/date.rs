@@ -36,6 +36,14 @@ impl UnixMillis {
         jiff::fmt::rfc2822::to_string(&zoned).unwrap_or_else(|_| "Thu, 1 Jan 1970 00:00:00 +0000".into())
     }
 
+    /// From a `date-time` of RFC 3339 with its zone, such as `2026-11-22T18:31:15Z`; `None` when it is none.
+    pub fn from_rfc3339(text: &str) -> Option<Self> {
+        let is_bounded =
+            text.len() <= "2026-11-22T18:31:15.123456789+00:00".len() && text.contains(['T', 't']);
+        let moment: jiff::Timestamp = text.parse().ok().filter(|_| is_bounded)?;
+        Some(Self(moment.as_millisecond()))
+    }
+
     fn timestamp(self) -> jiff::Timestamp {
         jiff::Timestamp::from_millisecond(self.0).unwrap_or(jiff::Timestamp::UNIX_EPOCH)
     }

@@ -1,18 +1,22 @@
 //! The envelope: what travels beside the content (RFC 5321 §2.3.1).
 
 use crate::address::Mailbox;
+use crate::notify::{Notify, OriginalRecipient};
 use crate::path::{ForwardPath, ReversePath};
+use crate::request::Requests;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 
-/// What the client declared of the content's octets: the BODY parameter of MAIL (RFC 6152).
+/// What the client declared of the content's octets: the BODY parameter of MAIL (RFC 6152, RFC 3030).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Body {
     /// `BODY=7BIT`
     SevenBit,
     /// `BODY=8BITMIME`
     EightBitMime,
+    /// `BODY=BINARYMIME` (RFC 3030): line ends mean nothing, so it goes by BDAT only.
+    BinaryMime,
 }
 
 impl fmt::Display for Body {
@@ -20,6 +24,7 @@ impl fmt::Display for Body {
         f.write_str(match self {
             Self::SevenBit => "7BIT",
             Self::EightBitMime => "8BITMIME",
+            Self::BinaryMime => "BINARYMIME",
         })
     }
 }
@@ -32,8 +37,10 @@ impl FromStr for Body {
             Ok(Self::SevenBit)
         } else if text.eq_ignore_ascii_case("8BITMIME") {
             Ok(Self::EightBitMime)
+        } else if text.eq_ignore_ascii_case("BINARYMIME") {
+            Ok(Self::BinaryMime)
         } else {
-            Err("BODY is 7BIT or 8BITMIME")
+            Err("BODY is 7BIT, 8BITMIME or BINARYMIME")
         }
     }
 }
@@ -47,12 +54,16 @@ pub struct Recipient {
     pub given: ForwardPath,
     /// The alias that led from `given` to `address`, when one did.
     pub via: Option<Mailbox>,
+    /// Of what its sender wants to hear (RFC 3461 §4.1).
+    pub notify: Option<Notify>,
+    /// The recipient as the original sender named it (RFC 3461 §4.2).
+    pub orcpt: Option<OriginalRecipient>,
 }
 
 impl Recipient {
     /// A recipient that no alias stands before.
     pub fn direct(address: Mailbox) -> Self {
-        Self { given: ForwardPath::Mailbox(address.clone()), address, via: None }
+        Self { given: ForwardPath::Mailbox(address.clone()), address, via: None, notify: None, orcpt: None }
     }
 }
 
@@ -63,6 +74,8 @@ pub struct Envelope {
     pub reverse_path: ReversePath,
     /// What MAIL declared of the content, if it did.
     pub body: Option<Body>,
+    /// What else its sender asked for.
+    pub requests: Requests,
     /// Where the message goes; never empty in the queue.
     pub recipients: Vec<Recipient>,
 }

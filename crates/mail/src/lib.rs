@@ -14,6 +14,9 @@
 //! | [`path`] | reverse-path, forward-path | RFC 5321 §4.1.1.2, §4.1.1.3 |
 //! | [`status`] | reply code, enhanced code, reply, refusal | RFC 5321 §4.2, RFC 3463 |
 //! | [`reason`] | which check decided, and why | |
+//! | [`request`] | what a sender asks for: deadline, priority, release | RFC 2852, 3865, 4865, 6710 |
+//! | [`notify`] | what a sender wants to hear: RET, ENVID, NOTIFY, ORCPT | RFC 3461 |
+//! | [`xtext`] | text inside a parameter | RFC 3461 §4, RFC 6533 §3 |
 //! | [`envelope`] | what travels beside the content | RFC 5321 §2.3.1 |
 //! | [`id`] | queue, session and attempt ids | |
 //! | [`peer`] | who speaks to us, over what | RFC 3848 |
@@ -32,21 +35,26 @@ pub mod header;
 pub mod id;
 pub mod limits;
 pub mod name;
+pub mod notify;
 pub mod path;
 pub mod peer;
 pub mod reason;
+pub mod request;
 pub mod status;
 pub mod text;
 pub mod trace;
+pub mod xtext;
 
 pub use address::{LocalPart, Mailbox};
 pub use date::UnixMillis;
 pub use envelope::{Body, Envelope, Recipient};
 pub use id::{AttemptId, QueueId, SessionId};
 pub use name::{Domain, HeloName, Host};
+pub use notify::{EnvelopeId, Notify, OriginalRecipient, Ret};
 pub use path::{ForwardPath, ReversePath};
-pub use peer::{Greeting, Peer, Protocol, Service};
+pub use peer::{Greeting, Peer, Protocol, Service, With};
 pub use reason::Reason;
+pub use request::{By, ByMode, DeliverBy, Hold, Priority, Requests, Solicitation};
 pub use status::{Class, Code, Enhanced, Refusal, Reply};
 pub use text::Text;
 

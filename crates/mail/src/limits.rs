@@ -36,3 +36,12 @@ pub const NOTICE_LINE_OCTETS_MAX: usize = 300;
 
 /// Lines of what was tried, and of what was said, about one recipient of a notice.
 pub const NOTICE_LINES_MAX: usize = 20;
+
+/// Octets of the ENVID parameter's xtext (RFC 3461 §4.4).
+pub const ENVID_OCTETS_MAX: usize = 100;
+
+/// Octets of the ORCPT parameter's value (RFC 3461 §4.2).
+pub const ORCPT_OCTETS_MAX: usize = 500;
+
+/// Octets of the SOLICIT parameter's value (RFC 3865 §2.5).
+pub const SOLICIT_OCTETS_MAX: usize = 1000;

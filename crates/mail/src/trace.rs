@@ -7,7 +7,7 @@ use crate::date::UnixMillis;
 use crate::id::QueueId;
 use crate::name::{Domain, Host};
 use crate::path::{ForwardPath, ReversePath};
-use crate::peer::{Greeting, Peer};
+use crate::peer::{Greeting, Peer, With};
 use std::fmt::{self, Write as _};
 
 /// A Received field (RFC 5321 §4.4, `Time-stamp-line`).
@@ -17,6 +17,8 @@ pub struct Received<'a> {
     pub peer: &'a Peer,
     /// How it introduced itself.
     pub greeting: &'a Greeting,
+    /// The transaction was begun with SMTPUTF8 (RFC 6531 §4.3).
+    pub utf8: bool,
     /// Our own name.
     pub by: &'a Domain,
     /// The message's id here.
@@ -27,9 +29,20 @@ pub struct Received<'a> {
     pub at: UnixMillis,
 }
 
+impl Received<'_> {
+    /// The peer's address, and its name where a proxy told one.
+    fn literal(&self) -> String {
+        let literal = Host::Literal(self.peer.ip());
+        match self.peer.name() {
+            Some(name) => format!("{} {literal}", name.ascii()),
+            None => literal.to_string(),
+        }
+    }
+}
+
 impl fmt::Display for Received<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let literal = Host::Literal(self.peer.ip());
+        let literal = self.literal();
         match self.greeting.name.host() {
             Some(name) => write!(f, "Received: from {name} ({literal})\r\n")?,
             // What is no host name is quoted in a comment, and only if it can stand in one.
@@ -42,7 +55,8 @@ impl fmt::Display for Received<'_> {
                 f.write_str("\r\n")?;
             }
         }
-        write!(f, "\tby {} (Postrider) with {} id {}", self.by, self.greeting.protocol, self.id)?;
+        let with = With { protocol: self.greeting.protocol, utf8: self.utf8, tls: false, auth: false };
+        write!(f, "\tby {} (Postrider) with {with} id {}", self.by, self.id)?;
         if let Some(recipient) = self.sole_recipient {
             write!(f, "\r\n\tfor <{recipient}>")?;
         }
@@ -76,6 +90,7 @@ mod tests {
         Received {
             peer: &peer,
             greeting: &greeting,
+            utf8: false,
             by: &"mx.example.org".parse().unwrap(),
             id: IdMaker::new(0, 0, now, None).queue_id(now),
             sole_recipient: Some(&"friend@local.example".parse().unwrap()),

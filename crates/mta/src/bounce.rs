@@ -24,7 +24,7 @@ use addressee::{Addressee, addressee};
 use postrider_journal::event::{Accepted, Notice as Told};
 use postrider_journal::{Reader, Subject, What};
 use postrider_mail::dsn::{self, Action, Recipient, Report};
-use postrider_mail::{Envelope, Mailbox, QueueId, Reason, ReversePath, Text};
+use postrider_mail::{Envelope, Mailbox, QueueId, Reason, Requests, ReversePath, Text};
 use postrider_queue::limits::RECIPIENTS_PER_ATTEMPT_MAX;
 use postrider_queue::{Change, NewMessage, Notice, Owed, OwedRecipient, Sealed, State, Unable};
 use std::fmt;
@@ -270,7 +270,8 @@ fn message(
     recipients: Vec<postrider_mail::Recipient>,
 ) -> Result<NewMessage, Unpaid> {
     let message_id = dsn::message_id(sealed.id(), &settings.hostname);
-    let envelope = Envelope { reverse_path: ReversePath::Null, body: None, recipients };
+    let envelope =
+        Envelope { reverse_path: ReversePath::Null, body: None, requests: Requests::default(), recipients };
     let key = |address: &Mailbox| route_key(settings, address);
     let mut message = NewMessage::new(sealed, envelope, server.world.now(), key)
         .map_err(|error| Unpaid::Trouble(error.to_string().into()))?;

@@ -168,6 +168,7 @@ pub async fn file(server: &Server, intake: Intake, submission: Submission) -> Re
     let received = Received {
         peer: &peer,
         greeting: &greeting,
+        utf8: envelope.requests.smtputf8,
         by: &hostname,
         id: sealed.id(),
         sole_recipient,

@@ -16,13 +16,17 @@ use crate::server::{Server, Settings, Stop, told};
 use crate::story::Telling;
 use postrider_journal::What;
 use postrider_journal::event::Accepted;
-use postrider_mail::{ForwardPath, Greeting, Peer, Reply, Service, SessionId, Text};
+use postrider_mail::{Greeting, Peer, Reply, Service, SessionId, Text};
 use postrider_policy::admit::Fact;
 use postrider_policy::expand::Expansion;
 use postrider_queue::Receipt;
 use postrider_smtp::Out;
+use postrider_smtp::command::RcptTo;
+use postrider_smtp::extension::Extensions;
 use postrider_smtp::limits::REPLIES_WAITING_OCTETS_MAX;
-use postrider_smtp::server::{Asked, Close, Dialect, Event, Expand, Rcpt, Session, Setup, Verify};
+use postrider_smtp::server::{
+    Asked, BareNewlines, Close, Dialect, Event, Expand, LongLines, Rcpt, Session, Setup, Verify,
+};
 use std::future::Future;
 use std::io;
 use std::ops::ControlFlow;
@@ -41,7 +45,7 @@ enum Waiting {
     /// Octets from the peer.
     Input,
     /// Who stands behind a recipient.
-    Fact(Asked<Rcpt>, ForwardPath, Work<Fact<Expansion>>),
+    Fact(Asked<Rcpt>, RcptTo, Work<Fact<Expansion>>),
     /// The answer to VRFY.
     Verify(Asked<Verify>, Work<Reply>),
     /// The answer to EXPN.
@@ -116,6 +120,9 @@ impl Conversation {
             },
             content_octets_max: settings.content_octets_max,
             recipients_max: settings.recipients_max,
+            extensions: Extensions::default(),
+            long_lines: LongLines::default(),
+            bare_newlines: BareNewlines::default(),
         };
         let id = server.world.session_id();
         let story = server.stories.session(id, peer.address());

@@ -19,6 +19,7 @@ use postrider_mail::{Body, ForwardPath, Text};
 use postrider_policy::route::{EightBit, Way};
 use postrider_queue::{ContentError, Message, Outcome};
 use postrider_smtp::client::{self, Failure, FailureKind, Stage, Transaction};
+use postrider_smtp::command::{MailFrom, RcptTo};
 use postrider_smtp::server::Dialect;
 use std::sync::Arc;
 
@@ -65,7 +66,7 @@ pub(crate) async fn transact(
         let alias = progress.alias_of(&group).filter(|_| forwarding).cloned();
         let prefix = alias.as_ref().map_or(Vec::new(), |alias| loops::delivered_to(alias).into_bytes());
         let transaction = transaction(errand.message, &prefix, progress.paths(&group));
-        let undeclared = transaction.body.is_some() && !connection.offer().eight_bit_mime;
+        let undeclared = transaction.mail.body.is_some() && !connection.offer().eight_bit_mime;
         let mut content = match Outgoing::open(&world, errand.message, prefix).await {
             Ok(content) => content,
             Err(error) => return Came::Content(error),
@@ -160,12 +161,12 @@ fn is_eight_bit(message: &Message) -> bool {
 /// is: 7BIT needs no word (RFC 6152 §3).
 fn transaction(message: &Message, prefix: &[u8], recipients: Vec<ForwardPath>) -> Transaction {
     let octets = message.rendition.octets(message.content.facts().size);
-    Transaction {
-        reverse_path: message.reverse_path.clone(),
-        recipients,
+    let mail = MailFrom {
         size: Some(prefix.len() as u64 + octets),
         body: (is_eight_bit(message) || !prefix.is_ascii()).then_some(Body::EightBitMime),
-    }
+        ..MailFrom::new(message.reverse_path.clone())
+    };
+    Transaction { mail, recipients: recipients.into_iter().map(RcptTo::new).collect() }
 }
 
 #[cfg(test)]

@@ -90,6 +90,7 @@ impl Trial {
         let envelope = Envelope {
             reverse_path: "sender@client.example".parse().unwrap(),
             body: None,
+            requests: postrider_mail::Requests::default(),
             recipients: recipients.collect(),
         };
         self.next_id += 1;

@@ -76,6 +76,7 @@ async fn produce(queue: Queue, ids: Arc<Mutex<IdMaker>>, plan: Plan, nth: usize)
         let envelope = Envelope {
             reverse_path: format!("sender{}@bench.example", number % 100).parse()?,
             body: None,
+            requests: postrider_mail::Requests::default(),
             recipients: vec![Recipient::direct(address.parse()?)],
         };
         let key = RouteKey::new(&format!("@d{}.example", number % plan.domains))?;

@@ -105,6 +105,7 @@ async fn produce(
     let envelope = Envelope {
         reverse_path: ReversePath::Null,
         body: None,
+        requests: postrider_mail::Requests::default(),
         recipients: vec![Recipient::direct(mailbox)],
     };
     let key = RouteKey::local();

@@ -112,7 +112,12 @@ mod tests {
         let mut draft = queue.draft(ids.queue_id(NOW));
         draft.pour(&[b'x'; 10_000]);
         let recipients = vec![Recipient::direct("b@y.example".parse().unwrap())];
-        let envelope = Envelope { reverse_path: ReversePath::Null, body: None, recipients };
+        let envelope = Envelope {
+            reverse_path: ReversePath::Null,
+            body: None,
+            requests: postrider_mail::Requests::default(),
+            recipients,
+        };
         NewMessage::new(draft.seal().unwrap(), envelope, NOW, |_| RouteKey::local()).unwrap()
     }
 

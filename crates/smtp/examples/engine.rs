@@ -8,7 +8,6 @@
 #![expect(clippy::expect_used, reason = "a measurement stops at the first surprise")]
 
 use postrider_mail::{Code, Enhanced, Reply};
-use postrider_smtp::limits::{CONTENT_OCTETS_DEFAULT, RECIPIENTS_DEFAULT};
 use postrider_smtp::server::{Dialect, Event, Filed, Gate, Question, Session, Setup};
 use postrider_smtp::{Out, Silent};
 use std::sync::Arc;
@@ -62,11 +61,8 @@ struct Server {
 impl Server {
     fn new() -> Self {
         let setup = Setup {
-            hostname: "mx.local.example".parse().expect("a domain"),
             banner: "Postrider".into(),
-            dialect: Dialect::Smtp,
-            content_octets_max: CONTENT_OCTETS_DEFAULT,
-            recipients_max: RECIPIENTS_DEFAULT,
+            ..Setup::new("mx.local.example".parse().expect("a domain"), Dialect::Smtp)
         };
         let now = Instant::now();
         let session = Session::new(Arc::new(setup), now);
@@ -119,6 +115,7 @@ fn answer(session: &mut Session<usize>, question: Question, filed: &mut usize, o
         }
         Question::Verify(asked, _) => session.answer(asked, unasked(), out),
         Question::Expand(asked, _) => session.answer(asked, unasked(), out),
+        Question::Turn(..) | Question::Xclient(..) | Question::Xforward(..) => unreachable!("not offered"),
     }
 }
 

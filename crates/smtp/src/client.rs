@@ -34,7 +34,7 @@ mod outcome;
 mod replies;
 mod stuffing;
 
-pub use offer::Offer;
+pub use offer::{Limits, Offer};
 pub use outcome::{Failure, FailureKind, Fate, Outcome, Stage, Transaction};
 
 use crate::dialogue::{Line, Out};

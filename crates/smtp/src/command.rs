@@ -6,7 +6,10 @@
 mod spelling;
 
 use postrider_mail::address::AddressError;
-use postrider_mail::{Body, ForwardPath, HeloName, ReversePath, Text};
+use postrider_mail::{
+    Body, By, Domain, EnvelopeId, ForwardPath, HeloName, Hold, Notify, OriginalRecipient, Priority, Ret,
+    ReversePath, Solicitation, Text,
+};
 use std::fmt;
 
 /// A command that was understood. EHLO, HELO and LHLO differ in the dialect they choose.
@@ -20,8 +23,8 @@ pub enum Command {
     Lhlo(HeloName),
     /// `MAIL FROM:<reverse-path> [parameters]`
     Mail(MailFrom),
-    /// `RCPT TO:<forward-path>`
-    Rcpt(ForwardPath),
+    /// `RCPT TO:<forward-path> [parameters]`
+    Rcpt(RcptTo),
     /// `DATA`
     Data,
     /// `RSET`
@@ -45,8 +48,69 @@ pub struct MailFrom {
     pub reverse_path: ReversePath,
     /// `SIZE=`: the content's octets, as the client counts them (RFC 1870).
     pub size: Option<u64>,
-    /// `BODY=` (RFC 6152)
+    /// `BODY=` (RFC 6152, RFC 3030)
     pub body: Option<Body>,
+    /// `SMTPUTF8` (RFC 6531)
+    pub smtputf8: bool,
+    /// `RET=` (RFC 3461)
+    pub ret: Option<Ret>,
+    /// `ENVID=` (RFC 3461)
+    pub envid: Option<EnvelopeId>,
+    /// `BY=` (RFC 2852)
+    pub by: Option<By>,
+    /// `HOLDFOR=` or `HOLDUNTIL=` (RFC 4865)
+    pub hold: Option<Hold>,
+    /// `MT-PRIORITY=` (RFC 6710)
+    pub priority: Option<Priority>,
+    /// `SOLICIT=` (RFC 3865)
+    pub solicit: Option<Solicitation>,
+}
+
+impl MailFrom {
+    /// MAIL with no parameter.
+    pub fn new(reverse_path: ReversePath) -> Self {
+        Self {
+            reverse_path,
+            size: None,
+            body: None,
+            smtputf8: false,
+            ret: None,
+            envid: None,
+            by: None,
+            hold: None,
+            priority: None,
+            solicit: None,
+        }
+    }
+}
+
+/// What RCPT says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RcptTo {
+    /// Who shall get the message.
+    pub forward_path: ForwardPath,
+    /// `NOTIFY=` (RFC 3461)
+    pub notify: Option<Notify>,
+    /// `ORCPT=` (RFC 3461)
+    pub orcpt: Option<OriginalRecipient>,
+}
+
+impl RcptTo {
+    /// RCPT with no parameter.
+    pub fn new(forward_path: ForwardPath) -> Self {
+        Self { forward_path, notify: None, orcpt: None }
+    }
+}
+
+/// Whose waiting mail ETRN asks for (RFC 1985 §5).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TurnNode {
+    /// `ETRN example.org`
+    Domain(Domain),
+    /// `ETRN @example.org`: it and all below it.
+    Below(Domain),
+    /// `ETRN #queue`
+    Queue(Text),
 }
 
 /// Why a line is no command we can carry out. The wording is [`crate::server`]'s.
@@ -145,7 +209,7 @@ fn mail(argument: &[u8]) -> Result<MailFrom, CommandError> {
         keyword(argument, b"FROM:").ok_or(CommandError::Usage("MAIL FROM:<you@client.example>"))?;
     let (path, parameters) = spelling::path(argument).map_err(CommandError::ReversePath)?;
     let reverse_path = path.parse().map_err(|error| CommandError::ReversePath(PathError::Address(error)))?;
-    let mut mail = MailFrom { reverse_path, size: None, body: None };
+    let mut mail = MailFrom::new(reverse_path);
     for parameter in parameters {
         let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
         let bad = || CommandError::BadParameter(Text::clean(parameter));
@@ -164,12 +228,12 @@ fn mail(argument: &[u8]) -> Result<MailFrom, CommandError> {
     Ok(mail)
 }
 
-fn rcpt(argument: &[u8]) -> Result<ForwardPath, CommandError> {
+fn rcpt(argument: &[u8]) -> Result<RcptTo, CommandError> {
     let argument = keyword(argument, b"TO:").ok_or(CommandError::Usage("RCPT TO:<friend@local.example>"))?;
     let (path, mut parameters) = spelling::path(argument).map_err(CommandError::ForwardPath)?;
     let path = path.parse().map_err(|error| CommandError::ForwardPath(PathError::Address(error)))?;
     match parameters.next() {
-        None => Ok(path),
+        None => Ok(RcptTo::new(path)),
         Some(parameter) => {
             let name = parameter.split('=').next().unwrap_or(parameter);
             Err(CommandError::UnknownParameter(Text::clean(name)))
@@ -195,6 +259,12 @@ impl fmt::Display for MailFrom {
     }
 }
 
+impl fmt::Display for RcptTo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RCPT TO:<{}>", self.forward_path)
+    }
+}
+
 /// The spelling of the standard, without a line end.
 impl fmt::Display for Command {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -204,7 +274,7 @@ impl fmt::Display for Command {
             Self::Ehlo(name) => write!(f, "EHLO {name}"),
             Self::Lhlo(name) => write!(f, "LHLO {name}"),
             Self::Mail(mail) => mail.fmt(f),
-            Self::Rcpt(path) => write!(f, "RCPT TO:<{path}>"),
+            Self::Rcpt(rcpt) => rcpt.fmt(f),
             Self::Data => f.write_str("DATA"),
             Self::Rset => f.write_str("RSET"),
             Self::Noop => f.write_str("NOOP"),

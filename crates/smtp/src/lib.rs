@@ -8,6 +8,7 @@ pub mod command;
 mod data;
 pub mod dialogue;
 pub mod extension;
+pub mod forward;
 pub mod limits;
 mod line;
 pub mod reply;

@@ -35,6 +35,10 @@ pub const REPLY_KEPT_OCTETS_MAX: usize = 2048;
 /// for at least 64 KiB).
 pub const CONTENT_OCTETS_DEFAULT: u64 = 50 * 1024 * 1024;
 
+/// Octets of one line of content without its line end that are taken, whatever is configured. RFC 5321
+/// §4.5.3.1.6 says 998; programs exceed it by orders of magnitude, and content is never held by lines.
+pub const CONTENT_LINE_OCTETS_MAX: u64 = 1024 * 1024;
+
 /// Recipients of one transaction when nothing else is configured. RFC 5321 §4.5.3.1.8 asks for at least 100.
 pub const RECIPIENTS_DEFAULT: u32 = 1000;
 

@@ -18,11 +18,16 @@ mod question;
 mod words;
 
 pub use question::{
-    Answer, Asked, Close, Connect, Expand, Filed, Gate, Hello, Mail, Open, Query, Question, Rcpt, Verify,
+    Answer, Asked, Close, Connect, Expand, Filed, Gate, Hello, Mail, Open, Query, Question, Rcpt, Turn,
+    Verify, Xclient, Xforward,
 };
 
 use crate::dialogue::{Line, Out};
-use crate::limits::{ERRORS_MAX, REPLIES_WAITING_OCTETS_MAX, SERVER_COMMAND_TIMEOUT};
+use crate::extension::Extensions;
+use crate::limits::{
+    CONTENT_OCTETS_DEFAULT, ERRORS_MAX, RECIPIENTS_DEFAULT, REPLIES_WAITING_OCTETS_MAX,
+    SERVER_COMMAND_TIMEOUT,
+};
 use crate::line::{Framed, LineReader};
 use crate::reply;
 use content::Incoming;
@@ -44,6 +49,50 @@ pub struct Setup {
     pub content_octets_max: u64,
     /// The most recipients of one transaction.
     pub recipients_max: u32,
+    /// What EHLO and LHLO offer.
+    pub extensions: Extensions,
+    /// What is done about lines of content over 998 octets (RFC 5321 §4.5.3.1.6).
+    pub long_lines: LongLines,
+    /// What is done about a CR or LF that stands alone in content (RFC 5321 §2.3.8).
+    pub bare_newlines: BareNewlines,
+}
+
+impl Setup {
+    /// A server of this name that takes what the limits' defaults say and offers everything that any peer may
+    /// use.
+    pub fn new(hostname: Domain, dialect: Dialect) -> Self {
+        Self {
+            hostname,
+            banner: Text::default(),
+            dialect,
+            content_octets_max: CONTENT_OCTETS_DEFAULT,
+            recipients_max: RECIPIENTS_DEFAULT,
+            extensions: Extensions::default(),
+            long_lines: LongLines::default(),
+            bare_newlines: BareNewlines::default(),
+        }
+    }
+}
+
+/// What is done about lines of content over 998 octets (RFC 5321 §4.5.3.1.6).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LongLines {
+    /// They are kept as they are, up to [`CONTENT_LINE_OCTETS_MAX`](crate::limits::CONTENT_LINE_OCTETS_MAX).
+    #[default]
+    Keep,
+    /// The message is refused: 554.
+    Refuse,
+}
+
+/// What is done about a CR or LF that stands alone in content (RFC 5321 §2.3.8).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum BareNewlines {
+    /// The message is refused: 554.
+    #[default]
+    Refuse,
+    /// Each becomes CRLF before anything else sees it. What an LF-only reader takes for the end of the content
+    /// still ends the session.
+    Normalise,
 }
 
 /// The protocol a listener speaks.

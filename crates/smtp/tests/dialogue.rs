@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use postrider_mail::{Code, Enhanced, Refusal, Reply};
+use postrider_smtp::command::TurnNode;
 use postrider_smtp::server::{Dialect, Event, Filed, Gate, Question, Session, Setup};
 use postrider_smtp::{Out, Silent};
 use std::path::Path;
@@ -113,11 +114,10 @@ struct Driven {
 impl Driven {
     fn new(dialect: Dialect) -> Self {
         let setup = Setup {
-            hostname: "mx.local.example".parse().unwrap(),
             banner: "Postrider".into(),
-            dialect,
             content_octets_max: 100_000,
             recipients_max: 3,
+            ..Setup::new("mx.local.example".parse().unwrap(), dialect)
         };
         let now = Instant::now();
         Self {
@@ -174,9 +174,9 @@ impl Driven {
                 };
                 session.answer(asked, gate, out);
             }
-            Question::Rcpt(asked, path) => {
+            Question::Rcpt(asked, rcpt) => {
                 let known = ["friend", "richlowe", "afair", "staff"];
-                let gate = match path.mailbox() {
+                let gate = match rcpt.forward_path.mailbox() {
                     None => Gate::Accept,
                     Some(mailbox) if mailbox.host().key() != "local.example" => {
                         Gate::Refuse(refusal(550, (5, 7, 1), "not one of our domains"))
@@ -204,6 +204,13 @@ impl Driven {
                 let reply = Reply::new(Code::of(550), Enhanced::of(5, 7, 1), "not told");
                 session.answer(asked, reply, out);
             }
+            Question::Turn(asked, node) => {
+                let known = matches!(&node, TurnNode::Domain(domain) if domain.ascii() == "client.example");
+                let (code, text) = if known { (250, "sending now") } else { (459, "not for that node") };
+                session.answer(asked, Reply::new(Code::of(code), None, text), out);
+            }
+            Question::Xclient(asked, _) => session.answer(asked, Gate::Accept, out),
+            Question::Xforward(asked, _) => session.answer(asked, Gate::Accept, out),
         }
     }
 

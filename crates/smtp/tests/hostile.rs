@@ -48,8 +48,12 @@ fn answer(
             let gate = if mail.size == Some(13) { Gate::Refuse(refusal) } else { Gate::Accept };
             session.answer(asked, gate, out);
         }
-        Question::Rcpt(asked, path) => {
-            let gate = if path.to_string().starts_with('n') { Gate::Refuse(refusal) } else { Gate::Accept };
+        Question::Rcpt(asked, rcpt) => {
+            let gate = if rcpt.forward_path.to_string().starts_with('n') {
+                Gate::Refuse(refusal)
+            } else {
+                Gate::Accept
+            };
             session.answer(asked, gate, out);
         }
         Question::Open(asked) => session.answer(asked, Gate::Accept, out),
@@ -59,17 +63,19 @@ fn answer(
         }
         Question::Verify(asked, _) => session.answer(asked, Reply::new(Code::of(252), None, ""), out),
         Question::Expand(asked, _) => session.answer(asked, Reply::new(Code::of(252), None, ""), out),
+        Question::Turn(asked, _) => session.answer(asked, Reply::new(Code::of(459), None, ""), out),
+        Question::Xclient(asked, _) => session.answer(asked, Gate::Refuse(refusal), out),
+        Question::Xforward(asked, _) => session.answer(asked, Gate::Refuse(refusal), out),
     }
 }
 
 /// Holds a conversation over the chunks.
 fn converse(dialect: Dialect, chunks: &[&[u8]]) -> Heard {
     let setup = Setup {
-        hostname: "mx.example".parse().unwrap(),
         banner: "test".into(),
-        dialect,
         content_octets_max: 200,
         recipients_max: 4,
+        ..Setup::new("mx.example".parse().unwrap(), dialect)
     };
     let now = Instant::now();
     let mut session = Session::new(Arc::new(setup), now);

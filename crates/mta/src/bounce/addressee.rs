@@ -103,6 +103,8 @@ fn destinations(
                 address: to.address,
                 given: given.clone(),
                 via: to.via,
+                notify: None,
+                orcpt: None,
             };
             Ok(all.into_iter().map(recipient).collect())
         }

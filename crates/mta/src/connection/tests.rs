@@ -4,8 +4,10 @@ use super::{Connection, Outgoing};
 use crate::limits::QUIT_TIMEOUT;
 use crate::peer::{Fault, Manner, Step};
 use crate::trial::{REPLY_TIMEOUT, Trial};
+use postrider_mail::ForwardPath;
 use postrider_queue::Attempt;
 use postrider_smtp::client::{Fate, Outcome, Transaction};
+use postrider_smtp::command::{MailFrom, RcptTo};
 use postrider_smtp::limits::REPLY_OCTETS_MAX;
 use postrider_smtp::server::Dialect;
 use std::io;
@@ -20,14 +22,12 @@ use tokio::time::Instant;
 async fn send(trial: &mut Trial, connection: &mut Connection, attempt: &Attempt) -> Result<Outcome, String> {
     let message = &attempt.message;
     let transaction = Transaction {
-        reverse_path: message.reverse_path.clone(),
+        mail: MailFrom::new(message.reverse_path.clone()),
         recipients: attempt
             .recipients
             .iter()
-            .map(|target| postrider_mail::ForwardPath::Mailbox(target.address.clone()))
+            .map(|target| RcptTo::new(ForwardPath::Mailbox(target.address.clone())))
             .collect(),
-        size: None,
-        body: None,
     };
     let mut content = Outgoing::open(&trial.world, message, Vec::new()).await.unwrap();
     let sent = connection.send(transaction, &mut content, &mut trial.story).await;

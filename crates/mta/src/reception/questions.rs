@@ -8,11 +8,12 @@ use crate::lookup;
 use postrider_journal::What;
 use postrider_journal::event::Accepted;
 use postrider_journal::limits::RECIPIENTS_LISTED_MAX;
-use postrider_mail::{Code, Enhanced, ForwardPath, Greeting, HeloName, Protocol, Refusal, Reply};
+use postrider_mail::{Code, Enhanced, Greeting, HeloName, Protocol, Refusal, Reply};
 use postrider_policy::admit::{self, Admission, Fact, Facts, Need};
 use postrider_policy::expand::Expansion;
 use postrider_policy::{Decision, Verdict};
 use postrider_queue::Receipt;
+use postrider_smtp::command::RcptTo;
 use postrider_smtp::server::{Asked, Close, Filed, Gate, Open, Query, Question, Rcpt};
 use std::io;
 
@@ -29,10 +30,10 @@ impl Conversation {
                 self.answer(asked, Gate::Accept);
             }
             Question::Mail(asked, mail) => {
-                self.transaction = Some(Box::new(Transaction::new(mail)));
+                self.transaction = Some(Box::new(Transaction::new(mail, self.server.world.now())));
                 self.answer(asked, Gate::Accept);
             }
-            Question::Rcpt(asked, path) => self.recipient(asked, path, Fact::Missing),
+            Question::Rcpt(asked, rcpt) => self.recipient(asked, rcpt, Fact::Missing),
             Question::Open(asked) => self.open(asked),
             Question::Close(asked) => self.close(asked),
             Question::Verify(asked, what) => {
@@ -43,6 +44,9 @@ impl Conversation {
                 let work = lookup::expand(&self.server, &self.settings, &what);
                 self.waiting = Waiting::Expand(asked, Box::pin(work));
             }
+            Question::Turn(asked, _) => self.answer(asked, not_here("ETRN").into()),
+            Question::Xclient(asked, _) => self.answer(asked, Gate::Refuse(not_here("XCLIENT"))),
+            Question::Xforward(asked, _) => self.answer(asked, Gate::Refuse(not_here("XFORWARD"))),
         }
     }
 
@@ -71,22 +75,22 @@ impl Conversation {
         }
     }
 
-    fn recipient(&mut self, asked: Asked<Rcpt>, path: ForwardPath, directory: Fact<Expansion>) {
+    fn recipient(&mut self, asked: Asked<Rcpt>, rcpt: RcptTo, directory: Fact<Expansion>) {
         let facts = Facts { directory, ..Facts::default() };
-        let question = admit::Question::Recipient { peer: &self.peer, path: &path };
+        let question = admit::Question::Recipient { peer: &self.peer, path: &rcpt.forward_path };
         match admit::admit(&self.settings.rules, &facts, question) {
             Admission::Need(Need::Directory(address)) => {
                 match facts::directory(&self.server, &self.settings, address) {
-                    Fetched::Now(fact) => self.recipient(asked, path, fact),
-                    Fetched::Later(work) => self.waiting = Waiting::Fact(asked, path, work),
+                    Fetched::Now(fact) => self.recipient(asked, rcpt, fact),
+                    Fetched::Later(work) => self.waiting = Waiting::Fact(asked, rcpt, work),
                 }
             }
             Admission::Verdict(verdict) => {
-                let question = format!("RCPT TO:<{path}>");
+                let question = format!("RCPT TO:<{}>", rcpt.forward_path);
                 let mut gate = self.gate(&question, verdict);
                 if gate == Gate::Accept
                     && let Some(transaction) = &mut self.transaction
-                    && let Err(refusal) = transaction.add(&path, facts)
+                    && let Err(refusal) = transaction.add(&rcpt, facts)
                 {
                     gate = Gate::Refuse(refusal);
                 }
@@ -97,8 +101,8 @@ impl Conversation {
 
     pub(super) fn fact_came(&mut self, fact: Fact<Expansion>) {
         // A fact that comes as unavailable is decided on; only a missing one is asked for.
-        if let Waiting::Fact(asked, path, _) = std::mem::replace(&mut self.waiting, Waiting::Input) {
-            self.recipient(asked, path, fact);
+        if let Waiting::Fact(asked, rcpt, _) = std::mem::replace(&mut self.waiting, Waiting::Input) {
+            self.recipient(asked, rcpt, fact);
         }
     }
 
@@ -231,6 +235,10 @@ fn decided(admission: Admission) -> Verdict {
             "this cannot be decided now; please try again later",
         ),
     }
+}
+
+fn not_here(verb: &str) -> Refusal {
+    Refusal::of(Code::of(550), Enhanced::of(5, 7, 1), format!("{verb} is not for you"))
 }
 
 fn out_of_order() -> Refusal {

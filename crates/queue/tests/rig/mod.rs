@@ -130,6 +130,7 @@ pub(crate) fn envelope(from: &str, to: &[&str]) -> Envelope {
     Envelope {
         reverse_path: from.parse().unwrap(),
         body: None,
+        requests: postrider_mail::Requests::default(),
         recipients: to.iter().map(|to| Recipient::direct(to.parse().unwrap())).collect(),
     }
 }

@@ -61,13 +61,16 @@ pub(super) struct Flight {
 impl Flight {
     /// Decides what can be decided from the offer alone; nothing is sent yet.
     pub(super) fn new(transaction: Transaction, offer: &Offer, now: Instant) -> Self {
-        let fates =
-            transaction.recipients.iter().map(|path| own_verdict(path, &transaction, offer)).collect();
-        let body_undeclared = !offer.eight_bit_mime && transaction.body == Some(Body::EightBitMime);
+        let fates = transaction
+            .recipients
+            .iter()
+            .map(|rcpt| own_verdict(&rcpt.forward_path, &transaction, offer))
+            .collect();
+        let body_undeclared = !offer.eight_bit_mime && transaction.mail.body == Some(Body::EightBitMime);
         Self {
             pipelining: offer.pipelining,
-            size: transaction.size.filter(|_| offer.size.is_some()),
-            body: transaction.body.filter(|_| offer.eight_bit_mime),
+            size: transaction.mail.size.filter(|_| offer.size.is_some()),
+            body: transaction.mail.body.filter(|_| offer.eight_bit_mime),
             body_undeclared,
             awaited: Command::Mail,
             until: now + CLIENT_ENVELOPE_TIMEOUT,
@@ -213,7 +216,7 @@ impl Flight {
             Command::Mail => self.mail(wire),
             Command::Rcpt(index) => {
                 wire.extend_from_slice(b"RCPT TO:<");
-                match &self.transaction.recipients[index] {
+                match &self.transaction.recipients[index].forward_path {
                     ForwardPath::Postmaster => wire.extend_from_slice(b"Postmaster"),
                     ForwardPath::Mailbox(mailbox) => write_mailbox(mailbox, wire),
                 }
@@ -226,7 +229,7 @@ impl Flight {
     /// `MAIL FROM:<reverse-path>` and the parameters that are offered.
     fn mail(&self, wire: &mut Vec<u8>) {
         wire.extend_from_slice(b"MAIL FROM:<");
-        if let Some(mailbox) = self.transaction.reverse_path.mailbox() {
+        if let Some(mailbox) = self.transaction.mail.reverse_path.mailbox() {
             write_mailbox(mailbox, wire);
         }
         wire.push(b'>');
@@ -264,9 +267,9 @@ pub(super) fn kept(reply: Reply) -> Reply {
 
 /// What the offer alone decides: a message that is too large, or a path that cannot be said.
 fn own_verdict(path: &ForwardPath, transaction: &Transaction, offer: &Offer) -> Fate {
-    let refusal = match (transaction.size, offer.octets_max()) {
+    let refusal = match (transaction.mail.size, offer.octets_max()) {
         (Some(size), Some(max)) if size > max => too_large(size, max),
-        _ if !transaction.reverse_path.mailbox().is_none_or(is_ascii) => not_ascii("reverse-path"),
+        _ if !transaction.mail.reverse_path.mailbox().is_none_or(is_ascii) => not_ascii("reverse-path"),
         _ if !path.mailbox().is_none_or(is_ascii) => not_ascii("forward-path"),
         _ => return Fate::Undecided,
     };

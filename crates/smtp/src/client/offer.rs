@@ -13,8 +13,57 @@ pub struct Offer {
     pub eight_bit_mime: bool,
     /// ENHANCEDSTATUSCODES (RFC 2034).
     pub enhanced_status_codes: bool,
+    /// SMTPUTF8 (RFC 6531).
+    pub smtputf8: bool,
+    /// CHUNKING (RFC 3030).
+    pub chunking: bool,
+    /// BINARYMIME (RFC 3030); of no use without CHUNKING.
+    pub binary_mime: bool,
+    /// DSN (RFC 3461).
+    pub dsn: bool,
+    /// LIMITS (RFC 9422).
+    pub limits: Limits,
+    /// MT-PRIORITY (RFC 6710).
+    pub priority: bool,
+    /// DELIVERBY (RFC 2852), and the least seconds for mode R; 0: no least.
+    pub deliver_by: Option<u32>,
+    /// FUTURERELEASE (RFC 4865).
+    pub future_release: bool,
+    /// NO-SOLICITING (RFC 3865).
+    pub no_soliciting: bool,
+    /// ETRN (RFC 1985).
+    pub etrn: bool,
     /// Every other line as it was said, for people; as many as a reply may have lines.
     pub others: Vec<Text>,
+}
+
+/// What the peer says it takes (RFC 9422 §3). What it does not name it may still refuse.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// MAILMAX: transactions of one session.
+    pub mail_max: Option<u32>,
+    /// RCPTMAX: recipients of one transaction.
+    pub rcpt_max: Option<u32>,
+    /// RCPTDOMAINMAX: different domains among the recipients of one session.
+    pub rcpt_domain_max: Option<u32>,
+}
+
+impl Limits {
+    /// `limit = name "=" value`, the value one to six digits, the first not 0 (RFC 9422 §3). Others are passed over.
+    fn of<'a>(words: impl Iterator<Item = &'a str>) -> Self {
+        let mut limits = Self::default();
+        for (name, value) in words.filter_map(|word| word.split_once('=')) {
+            let digits = (1..=6).contains(&value.len()) && value.bytes().all(|b| b.is_ascii_digit());
+            let Some(value) = value.parse().ok().filter(|&value: &u32| digits && value > 0) else { continue };
+            match name.to_ascii_uppercase().as_str() {
+                "MAILMAX" => limits.mail_max = Some(value),
+                "RCPTMAX" => limits.rcpt_max = Some(value),
+                "RCPTDOMAINMAX" => limits.rcpt_domain_max = Some(value),
+                _ => {}
+            }
+        }
+        limits
+    }
 }
 
 impl Offer {
@@ -36,6 +85,18 @@ impl Offer {
             "SIZE" => self.size = Some(words.next().and_then(|n| n.parse().ok()).filter(|&max| max > 0)),
             "8BITMIME" => self.eight_bit_mime = true,
             "ENHANCEDSTATUSCODES" => self.enhanced_status_codes = true,
+            "SMTPUTF8" => self.smtputf8 = true,
+            "CHUNKING" => self.chunking = true,
+            "BINARYMIME" => self.binary_mime = true,
+            "DSN" => self.dsn = true,
+            "LIMITS" => self.limits = Limits::of(words),
+            "MT-PRIORITY" => self.priority = true,
+            "DELIVERBY" => {
+                self.deliver_by = Some(words.next().and_then(|least| least.parse().ok()).unwrap_or(0));
+            }
+            "FUTURERELEASE" => self.future_release = true,
+            "NO-SOLICITING" => self.no_soliciting = true,
+            "ETRN" => self.etrn = true,
             _ => self.others.push(line.clone()),
         }
     }

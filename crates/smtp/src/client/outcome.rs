@@ -1,20 +1,26 @@
 //! What a transaction is, how it ends for each recipient, and how a session fails.
 
+use crate::command::{MailFrom, RcptTo};
 use crate::reply::Malformed;
-use postrider_mail::{Body, Class, Code, Enhanced, ForwardPath, Refusal, Reply, ReversePath};
+use postrider_mail::{Class, Code, Enhanced, ForwardPath, Refusal, Reply, ReversePath};
 use std::fmt;
 
-/// A message to be sent: all but its content.
+/// A message to be sent: all but its content. Parameters are said where the peer offers their extension; what
+/// becomes of a request that cannot be passed on stands beside each.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Transaction {
-    /// Where notices go.
-    pub reverse_path: ReversePath,
-    /// Where the message goes, in the order of the outcome's fates. The caller bounds their number.
-    pub recipients: Vec<ForwardPath>,
-    /// Octets of content with its line ends (RFC 1870), where they are known.
-    pub size: Option<u64>,
-    /// What is declared of the content's octets.
-    pub body: Option<Body>,
+    /// MAIL.
+    pub mail: MailFrom,
+    /// RCPT for each recipient, in the order of the outcome's fates. The caller bounds their number.
+    pub recipients: Vec<RcptTo>,
+}
+
+impl Transaction {
+    /// From one address to others, with no parameter.
+    pub fn new(reverse_path: ReversePath, recipients: impl IntoIterator<Item = ForwardPath>) -> Self {
+        let recipients = recipients.into_iter().map(RcptTo::new).collect();
+        Self { mail: MailFrom::new(reverse_path), recipients }
+    }
 }
 
 /// Where in the conversation something was decided or went wrong.

@@ -100,15 +100,15 @@ fn any_command() -> impl Strategy<Value = Command> {
     let body = prop_oneof![Just(None), Just(Some(Body::SevenBit)), Just(Some(Body::EightBitMime))];
     let mail =
         (proptest::option::of(any_path()), any::<Option<u64>>(), body).prop_map(|(path, size, body)| {
-            Command::Mail(MailFrom { reverse_path: path.unwrap_or_default().parse().unwrap(), size, body })
+            Command::Mail(MailFrom { size, body, ..MailFrom::new(path.unwrap_or_default().parse().unwrap()) })
         });
     prop_oneof![
         name.clone().prop_map(Command::Helo),
         name.clone().prop_map(Command::Ehlo),
         name.prop_map(Command::Lhlo),
         mail,
-        any_path().prop_map(|path| Command::Rcpt(path.parse().unwrap())),
-        Just(Command::Rcpt(ForwardPath::Postmaster)),
+        any_path().prop_map(|path| Command::Rcpt(RcptTo::new(path.parse().unwrap()))),
+        Just(Command::Rcpt(RcptTo::new(ForwardPath::Postmaster))),
         Just(Command::Data),
         Just(Command::Rset),
         Just(Command::Noop),

@@ -4,12 +4,12 @@ use super::question::{Answer, Answered};
 use super::{
     Asked, Dialect, Event, Gate, Incoming, Pending, Phase, Question, Session, State, Transaction, words,
 };
-use crate::command::{self, Command, CommandError, MailFrom};
+use crate::command::{self, Command, CommandError, MailFrom, RcptTo};
 use crate::dialogue::Out;
 use crate::extension::Extension;
 use crate::limits::{SERVER_TRANSACTION_TIMEOUT, SURPLUS_RECIPIENTS_MAX};
 use crate::line::Fault;
-use postrider_mail::{ForwardPath, Greeting, HeloName, Protocol, Reply, Text};
+use postrider_mail::{Greeting, HeloName, Protocol, Reply, Text};
 
 impl<R> Session<R> {
     pub(super) fn command<'i>(&mut self, phase: Phase, line: &[u8], out: &mut Out<'_>) -> Option<Event<'i>> {
@@ -18,7 +18,7 @@ impl<R> Session<R> {
             Ok(Command::Ehlo(name)) => self.hello(phase, Protocol::Esmtp, name, out),
             Ok(Command::Lhlo(name)) => self.hello(phase, Protocol::Lmtp, name, out),
             Ok(Command::Mail(mail)) => self.mail(phase, mail, out),
-            Ok(Command::Rcpt(path)) => self.rcpt(phase, path, out),
+            Ok(Command::Rcpt(rcpt)) => self.rcpt(phase, rcpt, out),
             Ok(Command::Data) => self.data(phase, out),
             Ok(Command::Rset) => self.reset(phase, out),
             Ok(Command::Vrfy(what)) => self.ask(Pending::LookUp(phase), Question::Verify(Asked::new(), what)),
@@ -107,13 +107,13 @@ impl<R> Session<R> {
         None
     }
 
-    fn rcpt<'i>(&mut self, phase: Phase, path: ForwardPath, out: &mut Out<'_>) -> Option<Event<'i>> {
+    fn rcpt<'i>(&mut self, phase: Phase, rcpt: RcptTo, out: &mut Out<'_>) -> Option<Event<'i>> {
         let Phase::Open(mut transaction) = phase else {
             self.no_mail("RCPT", phase, out);
             return None;
         };
         if transaction.accepted < self.setup.recipients_max {
-            return self.ask(Pending::Rcpt(transaction), Question::Rcpt(Asked::new(), path));
+            return self.ask(Pending::Rcpt(transaction), Question::Rcpt(Asked::new(), rcpt));
         }
         transaction.surplus += 1;
         if transaction.surplus > SURPLUS_RECIPIENTS_MAX {

@@ -3,8 +3,9 @@
 //! A question owns its values, so its answer may be awaited after the input is given back. [`Asked`] is a
 //! token of no size that its answer consumes: a question is answered once.
 
-use crate::command::MailFrom;
-use postrider_mail::{ForwardPath, Greeting, Refusal, Reply, Text};
+use crate::command::{MailFrom, RcptTo, TurnNode};
+use crate::forward::Attributes;
+use postrider_mail::{Greeting, Refusal, Reply, Text};
 use std::marker::PhantomData;
 
 /// A question to the driver, with the token that its answer needs.
@@ -17,7 +18,7 @@ pub enum Question {
     /// MAIL: begin a transaction?
     Mail(Asked<Mail>, MailFrom),
     /// RCPT: take this recipient?
-    Rcpt(Asked<Rcpt>, ForwardPath),
+    Rcpt(Asked<Rcpt>, RcptTo),
     /// DATA, with at least one recipient: open a draft?
     Open(Asked<Open>),
     /// The content has come whole: file the message.
@@ -26,6 +27,13 @@ pub enum Question {
     Verify(Asked<Verify>, Text),
     /// EXPN
     Expand(Asked<Expand>, Text),
+    /// ETRN: send now what waits for this host?
+    Turn(Asked<Turn>, TurnNode),
+    /// XCLIENT: is the peer from now on who it says it speaks for? An accepted one begins the session anew,
+    /// with [`Question::Connect`].
+    Xclient(Asked<Xclient>, Box<Attributes>),
+    /// XFORWARD: is this who sent the next message?
+    Xforward(Asked<Xforward>, Box<Attributes>),
 }
 
 /// Whether the client may go on.
@@ -117,6 +125,12 @@ query! {
     Open: Gate = Answered::Gate;
     /// See [`Question::Verify`]. The directory's policy words the reply (RFC 5321 §3.5).
     Verify: Reply = Answered::Words;
+    /// See [`Question::Turn`]. The reply is one of RFC 1985 §5.3.
+    Turn: Reply = Answered::Words;
+    /// See [`Question::Xclient`].
+    Xclient: Gate = Answered::Gate;
+    /// See [`Question::Xforward`].
+    Xforward: Gate = Answered::Gate;
     /// See [`Question::Expand`]. The directory's policy words the reply (RFC 5321 §3.5).
     Expand: Reply = Answered::Words;
 }

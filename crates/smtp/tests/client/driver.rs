@@ -185,12 +185,8 @@ pub(crate) fn check(
 }
 
 pub(crate) fn to(recipients: &[&str]) -> Transaction {
-    Transaction {
-        reverse_path: "a@client.example".parse().unwrap(),
-        recipients: recipients.iter().map(|path| path.parse().unwrap()).collect(),
-        size: None,
-        body: None,
-    }
+    let recipients = recipients.iter().map(|path| path.parse().unwrap());
+    Transaction::new("a@client.example".parse().unwrap(), recipients)
 }
 
 /// The start of a script: greeting and EHLO, with these extensions offered.

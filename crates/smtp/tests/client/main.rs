@@ -97,7 +97,9 @@ proptest! {
         ending in 0..4,
     ) {
         let messages = messages.into_iter().map(|(recipients, size, content)| {
-            (Transaction { recipients, size, body: Some(Body::EightBitMime), ..to(&[]) }, content)
+            let mut message = Transaction::new(to(&[]).mail.reverse_path, recipients);
+            (message.mail.size, message.mail.body) = (size, Some(Body::EightBitMime));
+            (message, content)
         });
         let dialect = if lmtp { Dialect::Lmtp } else { Dialect::Smtp };
         let mut driver = Driver::new(dialect, messages.collect(), true);

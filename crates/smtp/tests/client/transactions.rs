@@ -2,7 +2,6 @@
 
 use crate::driver::{check, offering, to};
 use postrider_mail::Body;
-use postrider_smtp::client::Transaction;
 use postrider_smtp::server::Dialect;
 
 #[test]
@@ -266,7 +265,9 @@ fn surplus_recipients_are_asked_for_in_another_transaction() {
 
 #[test]
 fn size_and_body_are_said_where_they_are_offered() {
-    let message = Transaction { size: Some(100), body: Some(Body::EightBitMime), ..to(&["a@y"]) };
+    let mut message = to(&["a@y"]);
+    message.mail.size = Some(100);
+    message.mail.body = Some(Body::EightBitMime);
     for (extensions, parameters, undeclared) in [
         (&["SIZE 100", "8BITMIME"][..], " SIZE=100 BODY=8BITMIME", ""),
         (&["SIZE"], " SIZE=100", " (8-bit undeclared)"),
@@ -284,15 +285,16 @@ fn size_and_body_are_said_where_they_are_offered() {
 fn a_message_larger_than_the_offered_size_is_refused_in_our_own_words() {
     let finished = "finished: [refused before MAIL 552 5.3.4 the message has 101 octets, \
                     and the next host takes at most 100]";
-    let message = Transaction { size: Some(101), ..to(&["a@y"]) };
+    let mut message = to(&["a@y"]);
+    message.mail.size = Some(101);
     let script = offering(&["SIZE 100"]) + "C: QUIT\nS: 221";
     check(Dialect::Smtp, &[(message, "")], &script, &["ready", finished, "closed"]);
 }
 
 #[test]
 fn what_we_say_is_ascii() {
-    let recipients = to(&["jörg@y", "a@bücher.example", "b@[IPv6:2001:db8::1]", "\"a b\"@y"]);
-    let message = Transaction { reverse_path: "".parse().unwrap(), ..recipients };
+    let mut message = to(&["jörg@y", "a@bücher.example", "b@[IPv6:2001:db8::1]", "\"a b\"@y"]);
+    message.mail.reverse_path = "".parse().unwrap();
     let script = offering(&[])
         + "C: MAIL FROM:<>
            S: 250

@@ -73,8 +73,8 @@ impl Host {
                 let gate = written(0, &self.draft.reverse_path);
                 self.session.answer(asked, gate, &mut out);
             }
-            Question::Rcpt(asked, path) => {
-                let path = path.to_string();
+            Question::Rcpt(asked, rcpt) => {
+                let path = rcpt.forward_path.to_string();
                 let verdict = Verdict::of(path.split('-').next().unwrap());
                 self.session.answer(asked, verdict.gate(&path), &mut out);
                 if verdict == Verdict::Yes {
@@ -96,7 +96,11 @@ impl Host {
                 }
                 self.session.answer(asked, filed, &mut out);
             }
-            Question::Verify(..) | Question::Expand(..) => panic!("the client does not ask"),
+            Question::Verify(..)
+            | Question::Expand(..)
+            | Question::Turn(..)
+            | Question::Xclient(..)
+            | Question::Xforward(..) => panic!("the client does not ask"),
         }
     }
 }
@@ -161,11 +165,10 @@ impl Sender {
 pub(crate) fn run(plan: &Plan, sizes: &[usize]) -> Story {
     let now = Instant::now();
     let setup = Setup {
-        hostname: "server.example".parse().unwrap(),
         banner: "test".into(),
-        dialect: plan.dialect,
         content_octets_max: CONTENT_OCTETS_MAX,
         recipients_max: RECIPIENTS_MAX,
+        ..Setup::new("server.example".parse().unwrap(), plan.dialect)
     };
     let mut host = Host {
         session: server::Session::new(Arc::new(setup), now),

@@ -91,11 +91,11 @@ fn addresses_cross_the_wire_unharmed() {
     let client::Event::Ready(idle) = step.event else { panic!("{step:?}") };
     let recipients: Vec<ForwardPath> = paths.iter().map(|path| path.parse().unwrap()).collect();
     let reverse_path = ReversePath::Null;
-    let transaction = Transaction { reverse_path, recipients: recipients.clone(), size: None, body: None };
+    let transaction = Transaction::new(reverse_path, recipients.clone());
     session.begin(idle, transaction, &mut out);
     let said = String::from_utf8(wire).unwrap();
     let understood = said.lines().filter_map(|line| match postrider_smtp::command::parse(line.as_bytes()) {
-        Ok(postrider_smtp::command::Command::Rcpt(path)) => Some(path),
+        Ok(postrider_smtp::command::Command::Rcpt(rcpt)) => Some(rcpt.forward_path),
         _ => None,
     });
     assert_eq!(understood.collect::<Vec<_>>(), recipients);

@@ -72,12 +72,11 @@ impl Message {
     }
 
     pub(crate) fn transaction(&self) -> Transaction {
-        Transaction {
-            reverse_path: self.reverse_path().parse().unwrap(),
-            recipients: (0..self.recipients.len()).map(|i| self.recipient(i).parse().unwrap()).collect(),
-            size: self.says_size.then_some(self.content.len() as u64),
-            body: self.body,
-        }
+        let recipients = (0..self.recipients.len()).map(|i| self.recipient(i).parse().unwrap());
+        let mut transaction = Transaction::new(self.reverse_path().parse().unwrap(), recipients);
+        transaction.mail.size = self.says_size.then_some(self.content.len() as u64);
+        transaction.mail.body = self.body;
+        transaction
     }
 }
 

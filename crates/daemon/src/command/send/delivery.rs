@@ -31,12 +31,9 @@ impl Delivery<'_> {
         show: &mut Show,
     ) -> Ended {
         let name = self.helo.cloned().unwrap_or_else(|| own_name(&stream));
-        let transaction = Transaction {
-            reverse_path: self.reverse_path.clone(),
-            recipients,
-            size: u64::try_from(self.content.octets().len()).ok(),
-            body: self.content.has_8bit().then_some(Body::EightBitMime),
-        };
+        let mut transaction = Transaction::new(self.reverse_path.clone(), recipients);
+        transaction.mail.size = u64::try_from(self.content.octets().len()).ok();
+        transaction.mail.body = self.content.has_8bit().then_some(Body::EightBitMime);
         let conversation = Conversation::new(stream, self.dialect, name, self.patience, show);
         conversation.send(transaction, self.content.octets()).await
     }
