@@ -3,8 +3,9 @@
 #![expect(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use crate::limits::PATIENCE;
+use rustix::net::{AddressFamily, SocketType, bind, connect, socket};
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpStream};
 
 /// A connection to a server.
 pub struct Client {
@@ -16,7 +17,19 @@ impl Client {
     /// Connects, and reads nothing.
     #[track_caller]
     pub fn connect(address: SocketAddr) -> Self {
-        let stream = TcpStream::connect(address).unwrap_or_else(|error| panic!("{address}: {error}"));
+        Self::over(TcpStream::connect(address).unwrap_or_else(|error| panic!("{address}: {error}")))
+    }
+
+    /// The same, from this address of ours.
+    #[track_caller]
+    pub fn connect_from(source: Ipv4Addr, address: SocketAddr) -> Self {
+        let ours = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
+        bind(&ours, &SocketAddr::from((source, 0))).unwrap();
+        connect(&ours, &address).unwrap_or_else(|error| panic!("{source} to {address}: {error}"));
+        Self::over(TcpStream::from(ours))
+    }
+
+    fn over(stream: TcpStream) -> Self {
         stream.set_nodelay(true).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.set_write_timeout(Some(PATIENCE)).unwrap();

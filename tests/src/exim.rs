@@ -13,6 +13,15 @@ pub const DOMAIN: &str = "exim.example";
 /// Where `CI=true`, instead of `None`.
 #[track_caller]
 pub fn start(onward: SocketAddr) -> Option<Machine> {
+    start_with(onward, "", "")
+}
+
+/// The same, with further routers before the last, and further transports.
+///
+/// # Panics
+/// Where `CI=true`, instead of `None`.
+#[track_caller]
+pub fn start_with(onward: SocketAddr, routers: &str, transports: &str) -> Option<Machine> {
     let plans = Plans::new("exim4-daemon-light")?;
     let address = free_address();
     let config = format!(
@@ -39,7 +48,7 @@ ours:
   driver = accept
   domains = {DOMAIN}
   transport = mailbox
-others:
+{routers}others:
   driver = manualroute
   route_list = * {onward_ip} byname
   self = send
@@ -59,7 +68,7 @@ onward:
   port = {onward_port}
   hosts_avoid_tls = *
   allow_localhost
-begin retry
+{transports}begin retry
 * * F,1h,1s
 ",
         ip = address.ip(),

@@ -11,3 +11,8 @@ pub const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
 /// Lines of a process that are kept for a test's message.
 pub const LINES_SHOWN_MAX: usize = 60;
+
+/// How much more memory than before a server may use at any moment, whatever one peer or a few do, in KiB.
+/// Generous: the buffers of the allocator, of a database or two and of 64 threads are in it; one endless line kept
+/// would be more.
+pub const GROWTH_KIB_MAX: u64 = 24 * 1024;

@@ -13,6 +13,15 @@ pub const DOMAIN: &str = "opensmtpd.example";
 /// Where `CI=true`, instead of `None`.
 #[track_caller]
 pub fn start(onward: SocketAddr) -> Option<Machine> {
+    start_with(onward, "")
+}
+
+/// The same, with further lines of its configuration before the match of everything.
+///
+/// # Panics
+/// Where `CI=true`, instead of `None`.
+#[track_caller]
+pub fn start_with(onward: SocketAddr, more: &str) -> Option<Machine> {
     let plans = Plans::new("opensmtpd")?;
     let address = free_address();
     let config = format!(
@@ -21,7 +30,7 @@ listen on {ip} port {port} hostname mx.{DOMAIN}
 action \"mailbox\" maildir \"{mail}\" virtual <boxes>
 action \"onward\" relay host smtp://{onward}
 match from any for domain \"{DOMAIN}\" action \"mailbox\"
-match from any for any action \"onward\"
+{more}match from any for any action \"onward\"
 ",
         ip = address.ip(),
         port = address.port(),

@@ -139,6 +139,11 @@ impl Server {
         self.status("VmHWM")
     }
 
+    /// Lets the peak begin anew at what is used now.
+    pub fn forget_peak(&self) {
+        std::fs::write(self.proc().join("clear_refs"), "5").unwrap();
+    }
+
     fn status(&self, field: &str) -> u64 {
         let status = std::fs::read_to_string(self.proc().join("status")).unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':')).unwrap();
@@ -148,6 +153,14 @@ impl Server {
     /// Descriptors it holds.
     pub fn descriptors(&self) -> usize {
         std::fs::read_dir(self.proc().join("fd")).unwrap().count()
+    }
+
+    /// Sockets among them, its own listeners too.
+    pub fn sockets(&self) -> usize {
+        let descriptors = std::fs::read_dir(self.proc().join("fd")).unwrap();
+        let is_socket = |path: PathBuf| std::fs::read_link(path).is_ok_and(|to| to.to_string_lossy().starts_with("socket:"));
+        // What is closed meanwhile is none.
+        descriptors.filter(|entry| entry.as_ref().is_ok_and(|entry| is_socket(entry.path()))).count()
     }
 
     fn proc(&self) -> PathBuf {

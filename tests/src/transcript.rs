@@ -15,6 +15,8 @@ pub struct Transcript {
     pub name: String,
     /// Whether the listener speaks LMTP.
     pub lmtp: bool,
+    /// Whether it needs a server that only the engine's own driver has.
+    pub engine_only: bool,
     /// What happens, in order.
     pub turns: Vec<Turn>,
 }
@@ -51,7 +53,7 @@ pub fn read_folder(folder: &Path) -> Vec<Transcript> {
 }
 
 fn parse(name: String, text: &str) -> Transcript {
-    let mut transcript = Transcript { name, lmtp: false, turns: Vec::new() };
+    let mut transcript = Transcript { name, lmtp: false, engine_only: false, turns: Vec::new() };
     for line in text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
         let turn = match line {
             "! lmtp" => {
@@ -63,6 +65,13 @@ fn parse(name: String, text: &str) -> Transcript {
             "! timeout" => Turn::Timeout,
             // The engine alone is cut off; transcripts that do so are not played against the binary.
             "! stop" | "! cut off" => Turn::Stop,
+            // What the engine handed on: its driver looks at it.
+            _ if line.starts_with("! filed ") => continue,
+            // A setting; the engine's driver knows which there are.
+            _ if line.starts_with("! ") => {
+                transcript.engine_only = true;
+                continue;
+            }
             "C:" => Turn::Client(b"\r\n".to_vec()),
             _ => match line.split_at_checked(3) {
                 Some(("C: ", said)) => Turn::Client(format!("{said}\r\n").into_bytes()),

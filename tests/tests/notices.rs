@@ -4,7 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "the helpers of these tests are tests too")]
 
 use postrider_mail::dsn::{self, Action, Original, Reader, Recipient, Report, Returned, Said};
-use postrider_mail::{Code, Enhanced, QueueId, Reply, UnixMillis};
+use postrider_mail::{Code, Enhanced, EnvelopeId, OriginalRecipient, QueueId, Reply, UnixMillis};
 use postrider_tests::client::Client;
 use postrider_tests::crash::control::Operator;
 use postrider_tests::process::Server;
@@ -36,6 +36,7 @@ print(json.dumps({
     "about": notice["References"],
     "text": text.get_content().replace("\r\n", "\n"),
     "mta": head["Reporting-MTA"],
+    "envid": head["Original-Envelope-Id"],
     "recipients": [dict(group.items()) for group in groups],
     "original": original[0].get_content().items() if original and original[0].get_content_type() == "message/rfc822"
         else email.message_from_string(original[0].get_content(), policy=email.policy.default).items() if original
@@ -175,7 +176,8 @@ fn compose(recipients: &[Recipient], header: &[u8]) -> Vec<u8> {
         about: QueueId::from_row(1 << 59).unwrap(),
         arrived: UnixMillis::new(1_795_000_000_000),
         message_id: None,
-        envelope_id: Some(&"QQ314159".into()),
+        envelope_id: EnvelopeId::from_xtext("QQ314159").ok().as_ref(),
+        deliver_by: None,
         recipients,
         original: Original::Content(header, Returned::Header),
     })
@@ -219,6 +221,57 @@ fn failures_delays_and_expiries_are_told_apart() {
 }
 
 #[test]
+fn good_news_of_the_real_server_is_read_as_such_by_programs() {
+    let (site, server) = site("");
+    let mut operator = Operator::connect(&site.data()).unwrap();
+    let mut client = Client::greeted(server.address());
+    client.says("MAIL FROM:<ann@local.example> RET=FULL ENVID=QQ+2B1", "250");
+    client.says("RCPT TO:<bert@local.example> NOTIFY=SUCCESS ORCPT=rfc822;Bert+2B1@else.example", "250");
+    client.says("RCPT TO:<team@local.example> NOTIFY=SUCCESS", "250");
+    client.says("DATA", "354");
+    client.send(b"From: ann@local.example\r\nSubject: hello\r\n\r\nthe body\r\n");
+    client.says(".", "250");
+    operator.hurry().unwrap();
+    until_true("the queue is empty", || operator.is_done().unwrap());
+    let mut told: Vec<(String, String, String)> = Vec::new();
+    for (_, notice) in site.mail("ann@local.example") {
+        let Some(read) = read(&notice) else { return };
+        assert_eq!((&read["permanent"], &read["temporary"]), (&json!([]), &json!([])), "{read:#}");
+        assert_eq!(read["parts"][2], "text/rfc822-headers");
+        assert_eq!(read["envid"], "QQ+1");
+        for group in read["recipients"].as_array().unwrap() {
+            let field = |name: &str| group[name].as_str().unwrap_or_default().to_owned();
+            told.push((field("Final-Recipient"), field("Action"), field("Original-Recipient")));
+        }
+    }
+    told.sort();
+    let row = |address: &str, action: &str, original: &str| {
+        (format!("rfc822; {address}@local.example"), action.to_owned(), original.to_owned())
+    };
+    assert_eq!(told, [row("bert", "delivered", "rfc822; Bert+1@else.example"), row("team", "expanded", "")]);
+}
+
+#[test]
+fn every_kind_of_good_news_is_well_formed_and_no_failure() {
+    let taken = || Reply::new(Code::of(250), Enhanced::of(2, 0, 0), "taken");
+    let orcpt = OriginalRecipient::from_xtext("utf-8;j\\x{F6}rg@else.example").ok();
+    let all = [Action::Delivered, Action::Relayed, Action::Expanded]
+        .map(|action| Recipient { orcpt: orcpt.clone(), ..recipient("a@x.example", action, taken()) });
+    let Some(read) = read(&compose(&all, b"Subject: x\r\n\r\n")) else { return };
+    assert_eq!((&read["permanent"], &read["temporary"]), (&json!([]), &json!([])));
+    assert_eq!(
+        (&read["envid"], &read["subject"]),
+        (&json!("QQ314159"), &json!("Passed on: your message to 3 recipients"))
+    );
+    for (group, action) in
+        read["recipients"].as_array().unwrap().iter().zip(["delivered", "relayed", "expanded"])
+    {
+        assert_eq!((&group["Action"], &group["Status"]), (&json!(action), &json!("2.0.0")));
+        assert_eq!(group["Original-Recipient"], "utf-8; j\\x{F6}rg@else.example");
+    }
+}
+
+#[test]
 fn hostile_words_stay_words_for_every_reader() {
     let words = [
         "\r\nX-Injected: yes\r\n\r\n--=_1000000000000.0--\r\n",
@@ -232,7 +285,7 @@ fn hostile_words_stay_words_for_every_reader() {
     failed.tried = words.iter().map(|word| (*word).into()).collect();
     failed.dialogue = words.iter().map(|word| Said::Theirs((*word).into())).collect();
     failed.remote = Some(words[0].into());
-    failed.orcpt = Some("rfc822;a@x.example\r\nAction: delivered".into());
+    failed.orcpt = OriginalRecipient::from_xtext("rfc822;a@x.example+20+20Action:+20delivered").ok();
     let header = format!("Subject: {}\r\nX: a\rb\nc\0d\r\n{}\r\n\r\n", words[1], "e".repeat(2000));
     let Some(read) = read(&compose(&[failed], header.as_bytes())) else { return };
     assert_eq!(read["parts"], json!(["text/plain", "message/delivery-status", "text/rfc822-headers"]));

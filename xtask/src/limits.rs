@@ -14,6 +14,13 @@ pub(crate) const BINARY_VARIABLE: &str = "POSTRIDER_BINARY";
 /// Octets of a KiB.
 pub(crate) const KIB: usize = 1024;
 
+// Citations ---------------------------------------------------------------------------------------------
+
+/// Octets of a file that is searched for citations.
+pub(crate) const SOURCE_OCTETS_MAX: u64 = 4 * 1024 * 1024;
+/// Folders within each other that are searched.
+pub(crate) const SOURCE_DEPTH_MAX: usize = 16;
+
 // Measurements ------------------------------------------------------------------------------------------
 
 /// How long a row of `bench speed` lasts, in seconds.

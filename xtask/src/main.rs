@@ -1,10 +1,12 @@
-//! The developer's commands: `cargo xtask ci`, `cargo xtask bench`, `cargo xtask soak`.
+//! The developer's commands: `cargo xtask ci`, `cargo xtask bench`, `cargo xtask soak`,
+//! `cargo xtask rfc`.
 //!
 //! | module | what is in it |
 //! |---|---|
 //! | `ci` | every check, in order, with counts at the end |
 //! | `bench` | figures of the release binary and of the engine, with their targets |
 //! | `soak` | the same for longer, and the tests with many more cases |
+//! | `rfc` | whether code, tests and `docs/rfc.toml` agree on the standards we follow |
 //! | `tools` | programs: where they are, how they are run and watched |
 //! | `counts` | the closing lines of test runners |
 //! | `table` | columns that line up, as text or JSON |
@@ -16,6 +18,7 @@ mod ci;
 mod counts;
 mod limits;
 mod problem;
+mod rfc;
 mod soak;
 mod table;
 mod tools;
@@ -32,6 +35,7 @@ Commands:
   ci      every check and every test, with counts at the end
   bench   what the release binary does per second, per message and per session
   soak    bench for longer, and the tests with many more cases
+  rfc     whether code and tests cite the standards as docs/rfc.toml has them
 
 Options:
   --help  this text; after a command, the command's own
@@ -40,6 +44,7 @@ Examples:
   cargo xtask ci
   cargo xtask ci fmt clippy
   cargo xtask bench --json
+  cargo xtask rfc --write
 ";
 
 fn main() -> ExitCode {
@@ -53,6 +58,7 @@ fn main() -> ExitCode {
         Some((&"ci", rest)) => ci::run(rest),
         Some((&"bench", rest)) => bench::run(rest),
         Some((&"soak", rest)) => soak::run(rest),
+        Some((&"rfc", rest)) => rfc::run(rest),
         Some((other, _)) => Err(Problem::usage(format!("there is no command `{other}`"))),
     };
     match done {

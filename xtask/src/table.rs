@@ -54,6 +54,7 @@ mod tests {
         assert_eq!(lay_out(["what", "count"], &rows), expected);
     }
 
+    /// RFC 8259 §7
     #[test]
     fn a_json_string_holds_quotes_and_control_characters() {
         assert_eq!(json_string("a\"b\\c\nü"), "\"a\\\"b\\\\c\\u000aü\"");

@@ -183,6 +183,7 @@ sessions_per_peer = 50
     ");
 }
 
+/// RFC 2033 §5
 #[test]
 fn lmtp_is_not_for_port_25() {
     let source = r#"

@@ -220,10 +220,10 @@ address = "127.0.0.1:587"
 service = "submission"
 "#;
     assert_snapshot!(told(source), @r#"
-    postrider.toml:5:11: error: `service` should be "mta" or "lmtp", not "submission"
+    postrider.toml:5:11: error: `service` should be "mta", "lmtp" or "closed", not "submission"
       5 | service = "submission"
         |           ^^^^^^^^^^^^
-      help: "mta" takes mail from other mail servers, "lmtp" from programs by LMTP
+      help: "mta" takes mail from other mail servers, "lmtp" from programs by LMTP; "closed" says that there is no mail here
     1 error in postrider.toml
     "#);
 }

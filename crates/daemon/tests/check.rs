@@ -77,6 +77,8 @@ fn a_configuration_is_explained_in_sentences() {
     Whoever connects may send to postmaster and to the accounts and aliases of local domains.
     Unknown recipients there are refused with 550 5.1.1.
     Other domains are refused with 550 5.7.1: nobody relays through this server.
+    Lines over 998 octets are kept as they are; one with a CR or LF that stands alone is refused with 554.
+    Who talks before the greeting or out of turn is noted in the journal.
     Mail goes by the first of these routes that matches:
       1. bücher.example and example.org: local mailbox ([[route]] on line 17)
       2. local domains: local mailbox (by default)
@@ -108,6 +110,8 @@ fn an_open_data_folder_is_told() {
     Postmaster's mail goes into a mailbox of its own.
     Whoever connects may send to postmaster.
     Other domains are refused with 550 5.7.1: nobody relays through this server.
+    Lines over 998 octets are kept as they are; one with a CR or LF that stands alone is refused with 554.
+    Who talks before the greeting or out of turn is noted in the journal.
     Mail goes by the first of these routes that matches:
       1. local domains: local mailbox (by default)
       2. everything else: the domain's mail hosts (MX) (by default)

@@ -193,8 +193,8 @@ fn an_unknown_host_has_an_exit_code_of_its_own() {
 
 #[test]
 fn a_file_goes_as_it_is_with_crlf_at_its_line_ends() {
-    let hello = "S: 220 mx\nC: EHLO [127.0.0.1]\nS: 250-mx\nS: 250-8BITMIME\nS: 250 SIZE\n";
-    let mail = "C: MAIL FROM:<a@a.example> SIZE=27 BODY=8BITMIME\nS: 250 ok\n";
+    let hello = "S: 220 mx\nC: EHLO [127.0.0.1]\nS: 250-mx\nS: 250-8BITMIME\nS: 250-SMTPUTF8\nS: 250 SIZE\n";
+    let mail = "C: MAIL FROM:<a@a.example> SIZE=27 BODY=8BITMIME SMTPUTF8\nS: 250 ok\n";
     let ran = file(
         &[hello, mail, RCPT, DATA, "S: 250 ok\n", QUIT].concat(),
         "Subject: ä\n\n.\n..\r\nbye".as_bytes(),
@@ -208,6 +208,43 @@ fn octets_beyond_ascii_for_a_host_that_does_not_offer_them_are_noted() {
     let ran = file(&[HELLO, MAIL, RCPT, DATA, "S: 250 ok\n", QUIT].concat(), "ä\n".as_bytes());
     assert_eq!(ran.code, 0, "{}", ran.said());
     assert!(ran.stdout.contains("does not offer 8BITMIME"), "{}", ran.said());
+}
+
+/// Answers of a host that offers what mail in any script, and notices, need.
+const MODERN: &str = "S: 220 mx.example\nC: EHLO [127.0.0.1]\nS: 250-mx.example\nS: 250-8BITMIME\nS: 250-SMTPUTF8\nS: 250 DSN\n";
+
+#[test]
+fn what_the_sender_wants_to_hear_is_said_where_it_can_be() {
+    let asks = ["--notify", "success,delay", "--ret", "hdrs", "--envid", "QQ+1", "--orcpt", "bob@b.example"];
+    let send = |script: &str| {
+        let message =
+            ["send", "--server", "{}", "--from", "a@a.example", "--to", "b@b.example", "--file", "-"];
+        against(script, &[&message[..], &asks].concat(), b"Subject: x\n\nx\n")
+    };
+    let said = "C: MAIL FROM:<a@a.example> RET=HDRS ENVID=QQ+2B1\nS: 250 ok\n\
+                C: RCPT TO:<b@b.example> NOTIFY=SUCCESS,DELAY ORCPT=rfc822;bob@b.example\nS: 250 ok\n";
+    let ran = send(&[MODERN, said, DATA, "S: 250 ok\n", QUIT].concat());
+    assert_eq!(ran.code, 0, "{}", ran.said());
+    assert!(!ran.stdout.contains("DSN:"), "{}", ran.said());
+    let ran = send(&[HELLO, MAIL, RCPT, DATA, "S: 250 ok\n", QUIT].concat());
+    assert_eq!(ran.code, 0, "{}", ran.said());
+    assert!(ran.stdout.contains("does not offer DSN"), "{}", ran.said());
+}
+
+#[test]
+fn an_address_beyond_ascii_goes_only_to_a_host_that_takes_it() {
+    let send = |script: &str| {
+        let message = ["--from", "a@a.example", "--to", "jörg@b.example", "--subject", "x", "--body", "x"];
+        against(script, &[&["send", "--server", "{}"], &message[..]].concat(), b"")
+    };
+    let said = "C: MAIL FROM:<a@a.example> BODY=8BITMIME SMTPUTF8\nS: 250 ok\nC: RCPT TO:<jörg@b.example>\nS: 250 ok\n";
+    let ran = send(&[MODERN, said, DATA, "S: 250 ok\n", QUIT].concat());
+    assert_eq!(ran.code, 0, "{}", ran.said());
+    let header = String::from_utf8(ran.content.clone()).unwrap();
+    assert!(header.contains("To: <jörg@b.example>"), "{header}");
+    let ran = send(&[HELLO, QUIT].concat());
+    assert_eq!(ran.code, 69, "{}", ran.said());
+    assert!(ran.said().contains("5.6.7"), "{}", ran.said());
 }
 
 #[test]
@@ -228,7 +265,11 @@ fn what_cannot_be_sent_is_refused_before_anyone_is_asked() {
         (&["--body", "x", "--header", "Bcc: b@b.example"], b"", 64, "--to"),
         (&["--body", "x", "--header", "Content-Type: text/html"], b"", 64, "--file"),
         (&["--subject", "x", "--header", "subject: y"], b"", 64, "given twice"),
-        (&["--body", "x", "--to", "ü@b.example"], b"", 64, "ASCII"),
+        (&["--body", "x", "--notify", "never,success"], b"", 64, "NOTIFY is NEVER"),
+        (&["--body", "x", "--ret", "all"], b"", 64, "FULL or HDRS"),
+        (&["--body", "x", "--envid", "\t"], b"", 64, "printable"),
+        (&["--body", "x", "--orcpt", "bob"], b"", 64, "rfc822;bob@example.org"),
+        (&["--body", "x", "--orcpt", "c@c.example", "--to", "d@d.example"], b"", 64, "one recipient"),
         (&["--body", "x", "--timeout", "0s"], b"", 64, "30s"),
     ] {
         let ran = run(&[&from_to[..], more].concat(), input);
@@ -275,6 +316,7 @@ fn noise(count: usize) -> Vec<u8> {
     (0..count).map(|_| next()).collect()
 }
 
+/// RFC 5322 §3.6
 #[test]
 fn a_composed_message_reads_back_as_it_was_given() {
     let mut dev = Dev::start();

@@ -239,10 +239,49 @@ pub struct Notice {
     pub id: QueueId,
     /// Who is told: the message's reverse-path, or postmaster where there is nobody else.
     pub to: Mailbox,
-    /// Whether recipients are late only, and not given up.
-    pub delay: bool,
+    /// What it tells. Older journals have a truth value here, `delay`.
+    #[serde(alias = "delay")]
+    pub told: Told,
     /// How many recipients it tells of.
     pub recipients: u32,
+}
+
+/// What a notice tells of its recipients.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", from = "StoredTold")]
+pub enum Told {
+    /// They cannot be reached.
+    Failure,
+    /// They are late, and still tried.
+    Delay,
+    /// They have it, or the next host does.
+    Success,
+}
+
+/// [`Told`] as it is read.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum StoredTold {
+    Delay(bool),
+    Named(NamedTold),
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum NamedTold {
+    Failure,
+    Delay,
+    Success,
+}
+
+impl From<StoredTold> for Told {
+    fn from(stored: StoredTold) -> Self {
+        match stored {
+            StoredTold::Delay(false) | StoredTold::Named(NamedTold::Failure) => Self::Failure,
+            StoredTold::Delay(true) | StoredTold::Named(NamedTold::Delay) => Self::Delay,
+            StoredTold::Named(NamedTold::Success) => Self::Success,
+        }
+    }
 }
 
 impl What {
@@ -392,7 +431,7 @@ mod tests {
                 about: id(),
                 id: QueueId::from_row(7).unwrap(),
                 to: "a@b".parse().unwrap(),
-                delay: true,
+                told: Told::Success,
                 recipients: 3,
             })),
             What::Unreported {
@@ -412,6 +451,18 @@ mod tests {
             assert_eq!(serde_json::from_str::<Event>(&json).unwrap(), event, "{json}");
             let stored = serde_json::to_string(&Compact(std::slice::from_ref(&event))).unwrap();
             assert_eq!(serde_json::from_str::<Vec<Event>>(&stored).unwrap(), [event], "{stored}");
+        }
+    }
+
+    #[test]
+    fn a_notice_of_an_older_journal_is_read() {
+        for (delay, told) in [(false, Told::Failure), (true, Told::Delay)] {
+            let json = format!(
+                r#"{{"at_ms":1,"kind":"notice","about":"{0}","id":"{0}","to":"a@b","delay":{delay},"recipients":1}}"#,
+                id()
+            );
+            let event: Event = serde_json::from_str(&json).unwrap();
+            assert!(matches!(&event.what, What::Notice(notice) if notice.told == told), "{event:?}");
         }
     }
 

@@ -13,7 +13,8 @@
 //! Every line has a kind, so that a terminal can colour it; the text itself holds no control characters.
 
 use crate::event::{
-    Accepted, Attempt, Decision, Ending, Event, Fate, HostResult, HostTried, Notice, Speaker, Verdict, What,
+    Accepted, Attempt, Decision, Ending, Event, Fate, HostResult, HostTried, Notice, Speaker, Told, Verdict,
+    What,
 };
 use crate::story::{LeftOut, Story, Subject};
 use postrider_mail::{ReversePath, UnixMillis};
@@ -184,8 +185,12 @@ fn accepted_words(accepted: &Accepted) -> String {
 }
 
 fn notice_words(notice: &Notice) -> String {
-    let Notice { about, id, to, delay, recipients } = notice;
-    let what = if *delay { "delayed" } else { "not delivered" };
+    let Notice { about, id, to, told, recipients } = notice;
+    let what = match told {
+        Told::Failure => "not delivered",
+        Told::Delay => "delayed",
+        Told::Success => "delivered or passed on",
+    };
     let whom = count_of((*recipients).into(), "recipient", "recipients");
     format!("notice {id} to <{to}> about {about}: {what} to {whom}")
 }

@@ -5,6 +5,7 @@
 
 use crate::limits::{LOCAL_PART_OCTETS_MAX, PATH_OCTETS_MAX};
 use crate::name::{Host, NameError};
+use crate::text::is_unprintable;
 use std::fmt;
 use std::str::FromStr;
 
@@ -50,7 +51,7 @@ impl LocalPart {
     /// From the unquoted text.
     ///
     /// # Errors
-    /// Empty, too long, or with control characters.
+    /// Empty, too long, or with control characters or those that turn a line around.
     pub fn new(unquoted: &str) -> Result<Self, AddressError> {
         if unquoted.is_empty() {
             return Err(AddressError::NoLocalPart);
@@ -58,7 +59,7 @@ impl LocalPart {
         if unquoted.len() > LOCAL_PART_OCTETS_MAX {
             return Err(AddressError::TooLong);
         }
-        if unquoted.chars().any(char::is_control) {
+        if unquoted.chars().any(is_unprintable) {
             return Err(AddressError::BadLocalPart);
         }
         Ok(Self(unquoted.into()))
@@ -98,7 +99,7 @@ fn quoted_string(text: &str) -> Result<(LocalPart, &str), AddressError> {
                 Some((_, c @ ' '..='~')) => unquoted.push(c),
                 _ => return Err(AddressError::BadLocalPart),
             },
-            c if c.is_control() => return Err(AddressError::BadLocalPart),
+            c if is_unprintable(c) => return Err(AddressError::BadLocalPart),
             c => unquoted.push(c),
         }
     }
@@ -113,7 +114,7 @@ fn is_dot_string(text: &str) -> bool {
 fn is_atext(c: char) -> bool {
     c.is_ascii_alphanumeric()
         || "!#$%&'*+-/=?^_`{|}~".contains(c)
-        || (!c.is_ascii() && !c.is_control() && !c.is_whitespace())
+        || (!c.is_ascii() && !is_unprintable(c) && !c.is_whitespace())
 }
 
 impl fmt::Display for LocalPart {
@@ -257,14 +258,16 @@ mod tests {
         assert_eq!(format!("{}@b", "a".repeat(255)).parse::<Mailbox>(), Err(AddressError::TooLong));
     }
 
+    /// RFC 5321 §2.4
     #[test]
     fn our_own_directory_ignores_case() {
         assert_eq!("Friend@LOCAL.example".parse::<Mailbox>().unwrap().key(), "friend@local.example");
     }
 
     proptest! {
+        /// RFC 5321 §4.1.2
         #[test]
-        fn parse_and_print_are_inverse(local in "\\PC{1,60}", host in "[a-z0-9]{1,9}(\\.[a-z]{1,5}){0,3}") {
+        fn parse_and_print_are_inverse(local in "[\\PC--\u{2028}-\u{202e}]{1,60}", host in "[a-z0-9]{1,9}(\\.[a-z]{1,5}){0,3}") {
             let mailbox = Mailbox::new(LocalPart::new(&local).unwrap(), host.parse().unwrap());
             if mailbox.to_string().len() <= PATH_OCTETS_MAX - 2 {
                 prop_assert_eq!(&mailbox.to_string().parse::<Mailbox>().unwrap(), &mailbox);

@@ -60,6 +60,7 @@ impl fmt::Display for UnixMillis {
 mod tests {
     use super::*;
 
+    /// RFC 5322 §3.3
     #[test]
     fn a_moment_prints_for_headers_and_for_logs() {
         let moment = UnixMillis::new(1_795_372_275_042);

@@ -6,8 +6,8 @@
 //! short, so that it passes every host and needs no extension:
 //!
 //! - the text is plain ASCII, or UTF-8 in quoted-printable where somebody's words are not ASCII;
-//! - in the fields an address with UTF-8 is written in the `utf-8` form of RFC 6533 §3, other words lose
-//!   what is not ASCII (the text has them);
+//! - in the fields an address with UTF-8, an ORCPT too, is written in the `utf-8` form of RFC 6533 §3, other
+//!   words lose what is not ASCII (the text has them);
 //! - header sections come back as `text/rfc822-headers`: as they are where they are clean, in
 //!   quoted-printable otherwise, which RFC 6522 §4 provides for. `message/global-headers` (RFC 6533) would
 //!   need an 8-bit path, and hardly any parser of notices knows it;
@@ -25,7 +25,7 @@ mod words;
 pub use original::{Original, Returned};
 
 use crate::path::ForwardPath;
-use crate::{Domain, Enhanced, Mailbox, QueueId, Reply, Text, UnixMillis};
+use crate::{Domain, Enhanced, EnvelopeId, Mailbox, OriginalRecipient, QueueId, Reply, Text, UnixMillis};
 use memchr::memmem;
 
 /// A notice about one message.
@@ -45,8 +45,10 @@ pub struct Report<'a> {
     pub arrived: UnixMillis,
     /// Its Message-ID field.
     pub message_id: Option<&'a Text>,
-    /// The ENVID of its envelope, decoded (RFC 3461 §4.4).
-    pub envelope_id: Option<&'a Text>,
+    /// The ENVID of its envelope: the Original-Envelope-Id (RFC 3464 §2.2.1).
+    pub envelope_id: Option<&'a EnvelopeId>,
+    /// By when it was to be delivered, where its sender said so: the Deliver-By-Date (RFC 2852).
+    pub deliver_by: Option<UnixMillis>,
     /// The recipients it is about; at least one.
     pub recipients: &'a [Recipient],
     /// What comes back of the message.
@@ -78,8 +80,8 @@ pub struct Recipient {
     pub address: Mailbox,
     /// The forward-path as it was given to us.
     pub given: ForwardPath,
-    /// The ORCPT of the envelope, decoded: `rfc822;a@b.example` (RFC 3461 §4.2).
-    pub orcpt: Option<Text>,
+    /// The ORCPT of the envelope: the Original-Recipient (RFC 3464 §2.3.1).
+    pub orcpt: Option<OriginalRecipient>,
     /// What was done.
     pub action: Action,
     /// The reply that decided, a remote host's or our own.
@@ -108,10 +110,17 @@ pub enum Action {
     },
     /// It lies in the mailbox.
     Delivered,
-    /// A host that sends no notices of success has taken it.
+    /// Another host has taken it, and need not tell its sender of a success.
     Relayed,
     /// It went on to the members of a list or alias.
     Expanded,
+}
+
+impl Action {
+    /// Whether it is good news.
+    pub(crate) fn is_success(self) -> bool {
+        matches!(self, Self::Delivered | Self::Relayed | Self::Expanded)
+    }
 }
 
 /// A line of a conversation with a remote host.
@@ -138,6 +147,9 @@ impl Recipient {
         }
         let code = self.reply.as_ref().map(|reply| reply.code().number());
         match (self.action, code) {
+            // A host and a domain that take no mail (RFC 7504 §3, §4).
+            (Action::Failed, Some(521)) => Enhanced::of(5, 3, 2),
+            (Action::Failed, Some(556)) => Enhanced::of(5, 1, 10),
             (Action::Expired, _) => Enhanced::of(4, 4, 7),
             (Action::Failed, Some(400..500)) | (Action::Delayed { .. }, _) => Enhanced::of(4, 0, 0),
             (Action::Failed, _) => Enhanced::of(5, 0, 0),

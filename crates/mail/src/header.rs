@@ -97,6 +97,7 @@ mod tests {
     const SECTION: &[u8] =
         b"Received: from a\r\n\tby b\r\nno colon here\r\nSubject : folded\r\n  twice \r\n\r\nBody: no\r\n";
 
+    /// RFC 5322 §2.2, RFC 5322 §2.2.3
     #[test]
     fn fields_are_slices_with_their_folds() {
         let all: Vec<_> = fields(SECTION).collect();

@@ -1,6 +1,7 @@
 //! Names of hosts and domains, as SMTP spells them (RFC 5321 §4.1.2, §4.1.3).
 
 use crate::limits::{DOMAIN_OCTETS_MAX, HELO_OCTETS_MAX, LABEL_OCTETS_MAX};
+use crate::text::is_unprintable;
 use std::borrow::Cow;
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -73,7 +74,10 @@ impl FromStr for Domain {
             let ascii = idna::domain_to_ascii(given).map_err(|_| NameError::BadLabel)?;
             check_labels(&ascii)?;
             // What IDNA maps must not be printed as given: it may hold what no name may.
-            if given.chars().any(|c| c.is_control() || c.is_whitespace() || "<>()[]@,;:\\\"".contains(c)) {
+            let bad = |c| is_unseen(c) || c.is_whitespace() || "<>()[]@,;:\\\"".contains(c);
+            let is_dot = |c| matches!(c, '.' | '\u{3002}' | '\u{ff0e}' | '\u{ff61}');
+            let mut labels = given.split(is_dot);
+            if given.chars().any(bad) || labels.any(|label| label.starts_with('-') || label.ends_with('-')) {
                 return Err(NameError::BadLabel);
             }
             Cow::Owned(ascii)
@@ -81,6 +85,12 @@ impl FromStr for Domain {
         let ascii = if ascii == given { None } else { Some(ascii.into()) };
         Ok(Self { given: given.into(), ascii })
     }
+}
+
+/// Control characters, those that turn a line around, and those that IDNA maps to nothing and nobody sees.
+fn is_unseen(c: char) -> bool {
+    let nothing = matches!(c, '\u{ad}' | '\u{34f}' | '\u{180b}'..='\u{180f}' | '\u{200b}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
+    nothing || is_unprintable(c)
 }
 
 /// Checks `sub-domain *("." sub-domain)` with `_` allowed, and its sizes.
@@ -229,7 +239,7 @@ impl FromStr for HeloName {
         if text.len() > HELO_OCTETS_MAX {
             return Err(NameError::TooLong);
         }
-        if text.chars().any(|c| c.is_control() || c.is_whitespace()) {
+        if text.chars().any(|c| is_unprintable(c) || c.is_whitespace()) {
             return Err(NameError::BadLabel);
         }
         Ok(Self(text.into()))
@@ -270,6 +280,7 @@ mod tests {
         assert_eq!(domain("Bücher.Example").to_string(), "Bücher.Example");
     }
 
+    /// RFC 1035 §2.3.4, RFC 5321 §4.5.3.1.2
     #[test]
     fn what_is_not_a_domain_is_refused() {
         for bad in ["", ".", "a..b", "a.", ".a", "-a.b", "a-.b", "a b", "a\r\nb", "a\0", "a@b", "ü @b", "[1]"]
@@ -280,6 +291,7 @@ mod tests {
         assert_eq!("a.".repeat(130).parse::<Domain>(), Err(NameError::TooLong));
     }
 
+    /// RFC 5321 §4.1.3
     #[test]
     fn literals_are_ipv4_or_tagged_ipv6() {
         assert_eq!("[192.0.2.1]".parse::<Host>().unwrap().to_string(), "[192.0.2.1]");

@@ -153,8 +153,7 @@ impl OriginalRecipient {
             return Err(NotXtext);
         }
         let (kind, address) = value.split_once(';').ok_or(NotXtext)?;
-        let is_atom = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*-/?^_`{|}~".contains(&b);
-        if kind.is_empty() || !kind.bytes().all(is_atom) || address.is_empty() {
+        if !is_atom(kind) || address.is_empty() {
             return Err(NotXtext);
         }
         let address = if is_utf8(kind) { xtext::decode_utf8(address)? } else { xtext::decode(address)? };
@@ -184,8 +183,26 @@ impl OriginalRecipient {
     }
 }
 
+fn is_atom(kind: &str) -> bool {
+    let is_atext = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*-/?^_`{|}~".contains(&b);
+    !kind.is_empty() && kind.bytes().all(is_atext)
+}
+
 fn is_utf8(kind: &str) -> bool {
     kind.eq_ignore_ascii_case("utf-8")
+}
+
+/// What it prints: how it is kept, whatever form it came in.
+impl FromStr for OriginalRecipient {
+    type Err = NotXtext;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (kind, address) = text.split_once(';').ok_or(NotXtext)?;
+        if !is_atom(kind) || address.is_empty() || address.chars().any(char::is_control) {
+            return Err(NotXtext);
+        }
+        Ok(Self { kind: kind.into(), address: address.into() })
+    }
 }
 
 impl fmt::Display for OriginalRecipient {
@@ -198,6 +215,7 @@ impl fmt::Display for OriginalRecipient {
 mod tests {
     use super::*;
 
+    /// RFC 3461 §4.1
     #[test]
     fn notify_is_never_or_a_list() {
         let of = |text: &str| text.parse::<Notify>();
@@ -209,6 +227,7 @@ mod tests {
         }
     }
 
+    /// RFC 3461 §4.2
     #[test]
     fn an_original_recipient_keeps_its_type_and_address() {
         let orcpt = OriginalRecipient::from_xtext("rfc822;Bob+2Bx+40example.org").unwrap();
@@ -217,12 +236,16 @@ mod tests {
         let utf8 = OriginalRecipient::from_xtext("utf-8;j\\x{F6}rg@example.org").unwrap();
         assert_eq!(utf8.to_xtext(true), "utf-8;jörg@example.org");
         assert_eq!(utf8.to_xtext(false), "utf-8;j\\x{F6}rg@example.org");
+        for kept in [orcpt, utf8] {
+            assert_eq!(kept.to_string().parse(), Ok(kept));
+        }
         for bad in ["", ";", "rfc822;", ";a", "rfc822", "rf c;a", "rfc822;a b", "rfc822;+0A", "rfc822;jörg"]
         {
             assert!(OriginalRecipient::from_xtext(bad).is_err(), "{bad}");
         }
     }
 
+    /// RFC 3461 §4.4
     #[test]
     fn an_envelope_id_is_bounded() {
         assert_eq!(EnvelopeId::from_xtext("QQ+2B314159").unwrap().as_str(), "QQ+314159");

@@ -113,6 +113,7 @@ fn without_source_route(text: &str) -> Result<&str, AddressError> {
 mod tests {
     use super::*;
 
+    /// RFC 5321 §3.6.1
     #[test]
     fn a_source_route_is_understood_and_dropped() {
         let path: ForwardPath = "@a.example,@b.example:user@c.example".parse().unwrap();
@@ -122,6 +123,7 @@ mod tests {
         }
     }
 
+    /// RFC 5321 §4.5.1
     #[test]
     fn the_null_path_and_postmaster_have_their_own_spelling() {
         assert_eq!("".parse(), Ok(ReversePath::Null));

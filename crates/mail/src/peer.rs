@@ -149,6 +149,7 @@ pub struct Greeting {
 mod tests {
     use super::*;
 
+    /// RFC 3848 §2, RFC 6531 §4.3
     #[test]
     fn the_protocol_of_a_received_field_has_the_registered_words() {
         let with = |protocol, utf8, tls, auth| With { protocol, utf8, tls, auth }.to_string();

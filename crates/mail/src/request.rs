@@ -251,6 +251,7 @@ mod tests {
         }
     }
 
+    /// RFC 2852 §4
     #[test]
     fn a_deadline_is_seconds_and_a_mode() {
         for text in ["120;R", "0;N", "-5;NT", "999999999;RT"] {
@@ -275,6 +276,7 @@ mod tests {
         assert_eq!(kept.left(UnixMillis::new(65_000)), None);
     }
 
+    /// RFC 6710 §5
     #[test]
     fn priorities_go_from_minus_nine_to_nine() {
         for text in ["-9", "-1", "0", "9"] {
@@ -283,6 +285,7 @@ mod tests {
         is_refused::<Priority>(&["", "10", "-0", "+1", "01", "-10", "a"]);
     }
 
+    /// RFC 4865 §4
     #[test]
     fn a_release_is_a_number_of_seconds_or_a_moment() {
         let now = UnixMillis::new(1_000);
@@ -297,6 +300,7 @@ mod tests {
         }
     }
 
+    /// RFC 3865 §2.1
     #[test]
     fn solicitation_keywords_are_compared_without_case() {
         let mail: Solicitation = "org.example:ADV,net.example:ADLT".parse().unwrap();

@@ -253,6 +253,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    /// RFC 3463 §2
     #[test]
     fn enhanced_codes_are_three_numbers_and_nothing_else() {
         assert_eq!("5.1.1".parse(), Ok(Enhanced::of(5, 1, 1)));

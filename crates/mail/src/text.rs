@@ -55,7 +55,7 @@ fn is_clean(text: &str) -> bool {
 }
 
 /// Control characters, and those that would show a line in another order or as two.
-fn is_unprintable(c: char) -> bool {
+pub(crate) fn is_unprintable(c: char) -> bool {
     c.is_control() || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 

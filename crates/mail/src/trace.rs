@@ -99,6 +99,7 @@ mod tests {
         .to_string()
     }
 
+    /// RFC 5321 §4.4
     #[test]
     fn a_received_field_says_from_whom_by_whom_and_for_whom() {
         assert_eq!(

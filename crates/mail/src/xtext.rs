@@ -118,6 +118,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    /// RFC 3461 §4, RFC 6533 §3
     #[test]
     fn the_examples_of_the_standards_decode() {
         assert_eq!(decode("rfc822;Bob+40Example.COM").unwrap(), "rfc822;Bob@Example.COM");

@@ -1,13 +1,14 @@
-//! Pays what senders are owed: notices about mail that failed or is late (RFC 3461 §6, RFC 3464).
+//! Pays what senders are owed: notices about mail that failed, is late, or went well where they asked to hear
+//! of that (RFC 3461 §6, RFC 3464 §2).
 //!
 //! A debt is written by the commit that settles a recipient, and cleared by the commit that stores the
 //! notice: so a crash between the two finds the debt again, and a crash after them finds the notice. What is
-//! owed now about one message is told in one notice about failures and one about delays.
+//! owed now about one message is told in one notice about failures, one about delays and one about successes.
 //!
-//! A notice is a message of its own under the null reverse-path, so that nothing is ever sent about it. It
-//! has no Received field: nobody received it (RFC 5321 §4.4). It goes where any mail for the reverse-path
-//! goes, through aliases and routes. Where that is nowhere, the debt ends with a record in the journal and a
-//! count, and a copy to postmaster, where the operator wants one.
+//! A notice is a message of its own under the null reverse-path, so that nothing is ever sent about it
+//! (RFC 3461 §6.1). It has no Received field: nobody received it (RFC 5321 §4.4). It goes where any mail for
+//! the reverse-path goes, through aliases and routes. Where that is nowhere, the debt ends with a record in the
+//! journal and a count, and a copy to postmaster, where the operator wants one.
 //!
 //! What a notice says was tried comes from the journal, which promises nothing: without it the notice is
 //! shorter.
@@ -21,7 +22,7 @@ use crate::limits::{NOTICE_LINGER, NOTICE_LOOK_AGAIN, NOTICES_AT_ONCE_MAX};
 use crate::server::{Server, Settings, Stop, told_to_stop};
 use account::Account;
 use addressee::{Addressee, addressee};
-use postrider_journal::event::{Accepted, Notice as Told};
+use postrider_journal::event::{self, Accepted, Told};
 use postrider_journal::{Reader, Subject, What};
 use postrider_mail::dsn::{self, Action, Recipient, Report};
 use postrider_mail::{Envelope, Mailbox, QueueId, Reason, Requests, ReversePath, Text};
@@ -193,11 +194,13 @@ async fn prepare(server: &Server, reader: &Reader, owed: Owed) -> Result<Option<
     let work = server.world.blocking(move || {
         let server = for_work;
         let addressee = addressee(&server, &settings, &owed).map_err(Unpaid::Trouble)?;
-        let Some(original) = returned::read(&owed.message, settings.notices).map_err(Unpaid::Trouble)? else {
+        let Some(original) = returned::read(&owed, settings.notices).map_err(Unpaid::Trouble)? else {
             return Ok(None);
         };
         let account = Account::of(&reader, owed.message.id);
-        let letters = [Notice::Failure, Notice::Delay].into_iter().filter_map(|kind| {
+        let requests = &owed.message.requests;
+        let kinds = [Notice::Failure, Notice::Delay, Notice::Success];
+        let letters = kinds.into_iter().filter_map(|kind| {
             let told = owed.recipients.iter().filter(|recipient| recipient.notice == kind);
             let told: Vec<Recipient> = told.map(|one| recipient(one, &owed, &account)).collect();
             if told.is_empty() || !addressee.hears_of(kind) {
@@ -212,9 +215,10 @@ async fn prepare(server: &Server, reader: &Reader, owed: Owed) -> Result<Option<
                 about: owed.message.id,
                 arrived: owed.message.received_at,
                 message_id: owed.message.message_id.as_ref(),
-                envelope_id: None,
+                envelope_id: requests.envid.as_ref(),
+                deliver_by: requests.by.map(|by| by.at),
                 recipients: &told,
-                original: original.as_original(),
+                original: original.as_original(kind),
             });
             Some(Letter { id, kind, recipients: told.len(), size: octets.len() as u64, octets })
         });
@@ -230,9 +234,12 @@ fn recipient(one: &OwedRecipient, owed: &Owed, account: &Account) -> Recipient {
     Recipient {
         address: address.clone(),
         given: one.target.given.clone(),
-        orcpt: None,
+        orcpt: one.target.orcpt.clone(),
         action: match (one.notice, one.state) {
             (Notice::Delay, _) => Action::Delayed { until: owed.message.expires_at },
+            (Notice::Success, State::Delivered) => Action::Delivered,
+            (Notice::Success, State::Expanded) => Action::Expanded,
+            (Notice::Success, _) => Action::Relayed,
             (Notice::Failure, State::Expired) => Action::Expired,
             (Notice::Failure, _) => Action::Failed,
         },
@@ -301,13 +308,18 @@ fn record(server: &Server, payment: &Payment) {
     }
     let (Some(reader), Some(recipients)) = (addressee.reader(), addressee.recipients()) else { return };
     for letter in letters {
-        let (id, to, delay) = (letter.id, reader.mailbox(), letter.kind == Notice::Delay);
-        tracing::info!(%id, %about, %to, delay, recipients = letter.recipients, "notice");
-        story.add(What::Notice(Box::new(Told {
+        let (id, to) = (letter.id, reader.mailbox());
+        let told = match letter.kind {
+            Notice::Failure => Told::Failure,
+            Notice::Delay => Told::Delay,
+            Notice::Success => Told::Success,
+        };
+        tracing::info!(%id, %about, %to, ?told, recipients = letter.recipients, "notice");
+        story.add(What::Notice(Box::new(event::Notice {
             about,
             id,
             to: to.clone(),
-            delay,
+            told,
             recipients: u32::try_from(letter.recipients).unwrap_or(u32::MAX),
         })));
         story.add(What::Accepted(Box::new(Accepted {

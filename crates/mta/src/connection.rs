@@ -6,8 +6,10 @@
 //! it would take nothing more from us until they are read (RFC 2920 §3.1). A small message costs a write
 //! for its envelope and one for its content. An idle connection owns no buffer.
 //!
-//! Dropping a connection, or a future of it, is always safe: content is only ended by the engine's dot, so
-//! a host can never take half a message for a whole one.
+//! What goes by BDAT (RFC 3030) leaves in chunks as large as the content is read; the engine frames them.
+//!
+//! Dropping a connection, or a future of it, is always safe: content is only ended by the engine's dot
+//! or last chunk, so a host can never take half a message for a whole one.
 
 mod outgoing;
 mod wire;
@@ -117,6 +119,11 @@ impl Connection {
         self.idle.is_some()
     }
 
+    /// Whether the host takes no more over this connection, by limits that it named (RFC 9422 §3).
+    pub(crate) fn is_spent(&self) -> bool {
+        self.session.is_spent()
+    }
+
     /// Looks whether the idle connection has ended meanwhile, without waiting: why, if it has. Idle, a host has
     /// nothing to say: whatever it says ends the connection, and half a reply would be taken for the answer to
     /// the next command.
@@ -210,16 +217,20 @@ impl Connection {
                 }
             };
             for piece in chunk.chunks(CONTENT_PIECE_OCTETS) {
-                if self.wire.unsent() >= CONTENT_PIECE_OCTETS
-                    && let Some(event) = self.wait(ear, For::Room).await
-                {
+                let is_full = self.wire.unsent() >= CONTENT_PIECE_OCTETS || !self.session.takes_content();
+                if is_full && let Some(event) = self.wait(ear, For::Room).await {
                     return Ok(event);
                 }
                 self.call(ear, |session, out| session.content(&open, piece, out));
             }
         }
+        if !self.session.takes_content()
+            && let Some(event) = self.wait(ear, For::Room).await
+        {
+            return Ok(event);
+        }
         self.call(ear, |session, out| session.dot(&open, out));
-        if let Some(event) = self.wait(ear, For::Room).await {
+        if let Some(event) = self.wait(ear, For::Sent).await {
             return Ok(event);
         }
         self.call(ear, |session, out| session.end_of_content(open, out));
@@ -235,13 +246,18 @@ impl Connection {
         }
     }
 
-    /// Sends what waits and hears the host meanwhile: until there is an event, or until all is sent.
+    /// Sends what waits and hears the host meanwhile: until there is an event, or the goal is reached.
     async fn wait(&mut self, ear: Ear<'_>, goal: For) -> Option<Event> {
         loop {
             if let Some(event) = self.take_in(ear) {
                 return Some(event);
             }
-            if goal == For::Room && self.wire.unsent() == 0 {
+            let is_there = match goal {
+                For::Event => false,
+                For::Sent => self.wire.unsent() == 0,
+                For::Room => self.wire.unsent() == 0 && self.session.takes_content(),
+            };
+            if is_there {
                 return None;
             }
             // The engine always has a deadline while it waits; without one there is nothing to wait for.
@@ -294,7 +310,9 @@ impl Connection {
 enum For {
     /// Something of the engine's.
     Event,
-    /// Room for more content, or an event.
+    /// The end of what is to be sent, or an event.
+    Sent,
+    /// Room for more content, which by BDAT may need an answer first (RFC 3030 §2), or an event.
     Room,
 }
 

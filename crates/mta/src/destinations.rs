@@ -87,7 +87,7 @@ impl Destinations {
             return false;
         }
         let Some(destination) = inner.keys.get_mut(key) else { return true };
-        if destination.waiting.len() >= ATTEMPTS_PER_KEY {
+        if destination.waiting() >= ATTEMPTS_PER_KEY {
             destination.is_backlogged = true;
         }
         !destination.is_backlogged
@@ -101,8 +101,8 @@ impl Destinations {
         if all == 0 {
             return (0, 0, Vec::new());
         }
-        let busy = inner.keys.iter().filter(|(_, destination)| !destination.waiting.is_empty());
-        let left = |destination: &Destination| ATTEMPTS_PER_KEY.saturating_sub(destination.waiting.len());
+        let busy = inner.keys.iter().filter(|(_, destination)| destination.waiting() > 0);
+        let left = |destination: &Destination| ATTEMPTS_PER_KEY.saturating_sub(destination.waiting());
         let named = busy.map(|(key, destination)| (key.clone(), messages(left(destination))));
         (all, messages(ATTEMPTS_PER_KEY), named.collect())
     }
@@ -138,7 +138,7 @@ impl Destinations {
         inner.waiting += jobs.len();
         let inner = &mut *inner;
         let destination = inner.keys.entry(key.clone()).or_insert_with(|| Destination::new(now));
-        destination.waiting.extend(jobs);
+        destination.add(jobs);
         let limit = destination.couriers_max(&inner.sites, way_max, now);
         if destination.couriers >= limit {
             return None;
@@ -151,7 +151,7 @@ impl Destinations {
     pub(crate) fn take_all(&self) -> Vec<Job> {
         let mut inner = self.inner();
         inner.waiting = 0;
-        let all = inner.keys.values_mut().flat_map(|destination| destination.waiting.drain(..));
+        let all = inner.keys.values_mut().flat_map(Destination::take_all);
         all.collect()
     }
 
@@ -195,7 +195,7 @@ impl Destinations {
         let inner = &mut *inner;
         inner.keys.retain(|_, destination| {
             // What else it had has gone another way: it would have been leased by now.
-            destination.is_backlogged &= !destination.waiting.is_empty() || destination.couriers > 0;
+            destination.is_backlogged &= destination.waiting() > 0 || destination.couriers > 0;
             !destination.is_over(now) || destination.hosts.iter().any(|host| rests(&inner.sites, host, now))
         });
         inner.sites.retain(|_, pool| !pool.is_forgotten(now));
@@ -226,22 +226,22 @@ impl Seat {
             self.destinations.room.notify_one();
         }
         let destination = inner.keys.get_mut(&self.key)?;
-        let Some(first) = destination.waiting.pop_front() else {
+        let Some(first) = destination.take_next() else {
             destination.couriers = destination.couriers.saturating_sub(1);
             self.is_left = true;
             return None;
         };
         let mut jobs = vec![first];
-        while let (Some(next), Some(first)) = (destination.waiting.front(), jobs.first())
+        while let (Some(next), Some(first)) = (destination.next(), jobs.first())
             && next.attempt.message.id == first.attempt.message.id
             && next.hop == first.hop
         {
-            jobs.extend(destination.waiting.pop_front());
+            jobs.extend(destination.take_next());
         }
         self.carries = jobs.len();
         inner.waiting = inner.waiting.saturating_sub(jobs.len());
         inner.carried += jobs.len();
-        if destination.is_backlogged && destination.waiting.len() <= ATTEMPTS_PER_KEY / 2 && !inner.is_full {
+        if destination.is_backlogged && destination.waiting() <= ATTEMPTS_PER_KEY / 2 && !inner.is_full {
             self.destinations.room.notify_one();
         }
         Some(Load { jobs })

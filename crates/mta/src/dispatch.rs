@@ -87,8 +87,11 @@ impl Dispatcher {
                 return Turn { is_due: false, wake: Instant::now() + DISPATCH_PAUSE, needs_place: false };
             }
         };
-        let Leased { attempts, expired, next_due } = leased;
+        let Leased { attempts, expired, owing, next_due } = leased;
         let is_due = !attempts.is_empty();
+        if owing {
+            self.server.owing.notify_one();
+        }
         tell_expired(&self.server, &expired);
         let mut got: BTreeMap<RouteKey, usize> = BTreeMap::new();
         for attempts in together(attempts) {

@@ -2,14 +2,14 @@
 //! and the commit that takes responsibility happens here.
 
 use crate::dispatch::route_key;
-use crate::limits::{HEADER_OCTETS_FREE, HEADER_OCTETS_MAX};
+use crate::limits::{HEADER_OCTETS_FREE, HEADER_OCTETS_MAX, SOLICITATION_FIELDS_MAX};
 use crate::local::is_full;
 use crate::server::Server;
 use crate::settlement::give_back;
 use postrider_mail::trace::Received;
 use postrider_mail::{
-    Code, Domain, Enhanced, Envelope, Greeting, Mailbox, Peer, QueueId, Refusal, SessionId, Text, UnixMillis,
-    header,
+    Code, Domain, Enhanced, Envelope, Greeting, Mailbox, Peer, QueueId, Recipient, Refusal, SessionId,
+    Solicitation, Text, UnixMillis, header,
 };
 use postrider_queue::{Draft, NewMessage, Receipt, Reception, Rendition, Sealed, Share, Unable};
 use std::collections::BTreeSet;
@@ -38,6 +38,8 @@ pub struct HeaderFacts {
     pub hops: u32,
     /// The Message-ID field.
     pub message_id: Option<Text>,
+    /// The Solicitation fields (RFC 3865 §2.2), the first few.
+    pub solicitations: Vec<Solicitation>,
 }
 
 impl Intake {
@@ -114,12 +116,22 @@ impl Intake {
 
 impl HeaderFacts {
     fn of(section: &[u8]) -> Self {
-        let mut message_id = header::fields(section).filter(|field| field.is("Message-ID"));
-        Self {
-            hops: header::hop_count(section),
-            message_id: message_id.next().map(|field| Text::from_peer(&field.value())),
+        let mut facts = Self { hops: header::hop_count(section), ..Self::default() };
+        for field in header::fields(section) {
+            if field.is("Message-ID") && facts.message_id.is_none() {
+                facts.message_id = Some(Text::from_peer(&field.value()));
+            } else if field.is("Solicitation") && facts.solicitations.len() < SOLICITATION_FIELDS_MAX {
+                facts.solicitations.extend(solicitation(&field.value()));
+            }
         }
+        facts
     }
+}
+
+/// The keywords of a Solicitation field; one that is malformed names nothing.
+fn solicitation(value: &[u8]) -> Option<Solicitation> {
+    let plain = value.iter().filter(|octet| !octet.is_ascii_whitespace()).copied();
+    String::from_utf8(plain.collect()).ok()?.parse().ok()
 }
 
 /// How a message came and where it goes.
@@ -127,6 +139,10 @@ impl HeaderFacts {
 pub struct Submission {
     /// Who sends it to whom.
     pub envelope: Envelope,
+    /// Recipients as given that an alias with several addresses stood for; who asked for it is told of that.
+    pub expanded: Vec<Recipient>,
+    /// Who sent it, where a filter told that: for the records, which else name the peer.
+    pub origin: Option<Origin>,
     /// Who brought it.
     pub peer: Peer,
     /// How the client introduced itself.
@@ -140,6 +156,15 @@ pub struct Submission {
     /// Whether the sender is told of a delay: those who may submit here are (RFC 3461 leaves it to us where
     /// nothing is asked for).
     pub delay_notices: bool,
+}
+
+/// Who sent a message, by the word of the filter that brings it (XFORWARD): for records.
+#[derive(Clone, Debug)]
+pub struct Origin {
+    /// The client.
+    pub peer: Peer,
+    /// How it introduced itself there.
+    pub greeting: Greeting,
 }
 
 /// Why a message was not filed, and whether the session can go on.
@@ -160,7 +185,17 @@ pub struct NotFiled {
 pub async fn file(server: &Server, intake: Intake, submission: Submission) -> Result<Receipt, NotFiled> {
     let facts = intake.header();
     let sealed = seal(server, intake.draft).await?;
-    let Submission { envelope, peer, greeting, session, hostname, received_at, delay_notices } = submission;
+    let Submission {
+        envelope,
+        expanded,
+        origin,
+        peer,
+        greeting,
+        session,
+        hostname,
+        received_at,
+        delay_notices,
+    } = submission;
     let sole_recipient = match envelope.recipients.as_slice() {
         [only] => Some(&only.given),
         _ => None,
@@ -184,11 +219,14 @@ pub async fn file(server: &Server, intake: Intake, submission: Submission) -> Re
     };
     let mut message = NewMessage::new(sealed, envelope, received_at, route).map_err(|error| unfit(&error))?;
     message.set_delay_notices(delay_notices);
+    let owes = !expanded.is_empty();
+    message.set_expanded(expanded).map_err(|error| unfit(&error))?;
     message.rendition = rendition;
+    let recorded = origin.unwrap_or(Origin { peer, greeting });
     message.reception = Reception {
-        peer: Some(peer),
-        helo: Some(greeting.name),
-        protocol: Some(greeting.protocol),
+        peer: Some(recorded.peer),
+        helo: Some(recorded.greeting.name),
+        protocol: Some(recorded.greeting.protocol),
         session: Some(session),
         ..Reception::default()
     };
@@ -199,6 +237,9 @@ pub async fn file(server: &Server, intake: Intake, submission: Submission) -> Re
     let accepted = server.queue.accept(message).await.map_err(|error| unable(&error))?;
     for attempt in server.lending.hand_over(accepted.attempts, place) {
         give_back(server, attempt.id, attempt.message.id).await;
+    }
+    if owes {
+        server.owing.notify_one();
     }
     Ok(accepted.receipt)
 }

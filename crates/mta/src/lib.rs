@@ -22,11 +22,13 @@ mod loops;
 mod maildir;
 pub mod net;
 pub mod operator;
+pub mod proxy;
 mod reception;
 mod remote;
 pub mod resolver;
 pub mod server;
 mod settlement;
+pub mod shortage;
 mod site;
 pub mod story;
 pub mod world;
@@ -37,6 +39,6 @@ mod peer;
 #[cfg(test)]
 mod trial;
 
-pub use server::{Notices, Outbound, Returned, Server, Settings};
+pub use server::{BareNewlines, LongLines, Notices, Outbound, Returned, Server, Settings, Smtp};
 pub use story::{Observer, Stories};
 pub use world::World;

@@ -18,6 +18,40 @@ pub const DRAFT_WRITES_MAX: usize = 16;
 /// Recipients of one transaction after aliases.
 pub const DESTINATIONS_MAX: usize = postrider_queue::limits::RECIPIENTS_PER_MESSAGE_MAX;
 
+/// Octets of a line of content, without its line end, that the standard lets a client send
+/// (RFC 5321 §4.5.3.1.6); stories tell of longer ones.
+pub const LINE_OCTETS_ALLOWED: u64 = 998;
+
+/// Fields that name kinds of solicitation (RFC 3865) that are looked at in one header section.
+pub const SOLICITATION_FIELDS_MAX: usize = 8;
+
+/// Octets that the disk of the queue has free at least where mail is taken, beside what the queue set aside.
+pub const DISK_FREE_OCTETS_MIN: u64 = 1024 * 1024;
+
+/// How often the disk is asked how much is free.
+pub const DISK_LOOK_INTERVAL: Duration = Duration::from_secs(1);
+
+/// How far content in memory may be over its budget, at least, before no more is taken: beside drafts, which go
+/// to disk then, it counts header sections of [`HEADER_OCTETS_FREE`] in many sessions.
+pub const MEMORY_SLACK_OCTETS_MIN: usize = 16 * 1024 * 1024;
+
+/// Pages of the queue that one ETRN looks at.
+pub const TURN_PAGES_MAX: usize = 100;
+
+/// Messages that one ETRN starts; the next one starts others.
+pub const TURN_MESSAGES_MAX: usize = 500;
+
+/// The longest pause before a greeting: clients give up after five minutes (RFC 5321 §4.5.3.2.1), impatient
+/// ones sooner.
+pub const GREET_PAUSE_MAX: Duration = Duration::from_secs(30);
+
+/// How long a proxy may take to say for whom it speaks.
+pub const PROXY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Octets of a PROXY header: 16, and addresses and extensions behind them. The longest line of version 1 has
+/// 107.
+pub const PROXY_OCTETS_MAX: usize = 1024;
+
 /// How long replies may wait for further ones while a verdict is fetched, so that a pipelined batch is
 /// answered in one write.
 pub const FLUSH_LINGER: Duration = Duration::from_millis(5);
@@ -117,6 +151,10 @@ pub const REST_LONGEST: Duration = Duration::from_secs(10 * 60);
 
 /// Attempts under one key that wait in memory; siblings of one message count as one when they are leased.
 pub const ATTEMPTS_PER_KEY: usize = 40;
+
+/// Places in a key's line in memory that a step of priority is worth: a message goes before those that came by
+/// fewer places earlier and are a step less urgent.
+pub const PRIORITY_STEP_MESSAGES: i64 = 40;
 
 /// Attempts under all keys in memory: those that wait, and those that couriers carry.
 pub const ATTEMPTS_MAX: usize = 8000;

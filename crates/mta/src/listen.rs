@@ -1,92 +1,38 @@
 //! Accepts connections, within bounds, and starts a conversation for each.
 
+mod seats;
+mod socket;
+
+pub use seats::Seats;
+pub use socket::{Listener, Socket};
+
+pub(crate) use seats::Seat;
+pub(crate) use socket::Stream;
+
 use crate::limits::ACCEPT_PAUSE;
-use crate::reception::Conversation;
+use crate::proxy;
+use crate::reception::{Arrived, Conversation, Wire};
 use crate::server::Server;
 use crate::server::{Stop, told_to_stop};
 use postrider_mail::{Peer, Service};
-use std::collections::HashMap;
 use std::io;
-use std::net::{IpAddr, Ipv6Addr};
-use std::sync::{Arc, Mutex, PoisonError};
-use tokio::net::{TcpListener, TcpStream};
+use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
 
-/// The places for sessions: how many in all, how many each peer holds.
-#[derive(Debug)]
-pub struct Seats {
-    max: usize,
-    taken: Mutex<Taken>,
-}
-
-#[derive(Debug, Default)]
-struct Taken {
-    all: usize,
-    by_peer: HashMap<IpAddr, u32>,
-}
-
-impl Seats {
-    /// Room for `max` sessions.
-    pub fn new(max: usize) -> Arc<Self> {
-        Arc::new(Self { max, taken: Mutex::default() })
-    }
-
-    /// Takes a place, if one is left.
-    fn take(self: &Arc<Self>, ip: IpAddr) -> Option<Seat> {
-        let ip = holder(ip);
-        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        if taken.all >= self.max {
-            return None;
-        }
-        taken.all += 1;
-        let sessions = taken.by_peer.entry(ip).or_insert(0);
-        *sessions += 1;
-        Some(Seat { sessions_of_peer: *sessions, ip, seats: Arc::clone(self) })
-    }
-}
-
-/// A place, given back when dropped.
-#[derive(Debug)]
-pub(crate) struct Seat {
-    sessions_of_peer: u32,
-    ip: IpAddr,
-    seats: Arc<Seats>,
-}
-
-impl Seat {
-    /// Sessions the peer held when this one began, with this one.
-    pub(crate) fn sessions_of_peer(&self) -> u32 {
-        self.sessions_of_peer
-    }
-}
-
-impl Drop for Seat {
-    fn drop(&mut self) {
-        let mut taken = self.seats.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        taken.all -= 1;
-        if let Some(sessions) = taken.by_peer.get_mut(&self.ip) {
-            *sessions -= 1;
-            if *sessions == 0 {
-                taken.by_peer.remove(&self.ip);
-            }
-        }
-    }
-}
-
-/// Who an address belongs to, as far as places are counted: one IPv6 host has a /64 of them (RFC 6177).
-fn holder(ip: IpAddr) -> IpAddr {
-    match ip {
-        IpAddr::V6(ip) => Ipv6Addr::from_bits(ip.to_bits() >> 64 << 64).into(),
-        IpAddr::V4(_) => ip,
-    }
+/// What a listener is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// Mail comes in here.
+    Serve(Service),
+    /// No mail is taken here, which whoever connects is told at once: 521 (RFC 7504 §3).
+    Closed,
 }
 
 /// Accepts on one listener until told to stop. `under_way` lives in every conversation, so that whoever
 /// waits for its other end knows when the last has ended.
 pub async fn listen(
     server: Server,
-    listener: TcpListener,
-    service: Service,
+    listener: Listener,
     seats: Arc<Seats>,
     mut stop: watch::Receiver<Stop>,
     under_way: mpsc::Sender<()>,
@@ -97,27 +43,71 @@ pub async fn listen(
             () = told_to_stop(&mut stop) => return,
             accepted = listener.accept() => accepted,
         };
-        let (stream, address) = match accepted {
+        let (stream, peer) = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
                 pause(&error).await;
                 continue;
             }
         };
-        let peer = Peer::new(address, service);
-        let Some(seat) = seats.take(peer.ip()) else {
+        let Some(mut seat) = seats.take() else {
             turn_away(&server, &stream, &peer);
             continue;
         };
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(peer = %peer.address(), %error, "no TCP_NODELAY");
+        let is_proxy = server.settings().rules.trust.is_proxy(peer.ip());
+        if !is_proxy {
+            seat.counts_for(peer.ip());
         }
-        let conversation = Conversation::new(server.clone(), stream, peer, seat, stop.clone());
-        let under_way = under_way.clone();
-        tokio::spawn(async move {
-            conversation.run().await;
-            drop(under_way);
-        });
+        let arrived = Arrived { stream, read: Vec::new(), peer, purpose: listener.purpose, seat };
+        let (server, stop, under_way) = (server.clone(), stop.clone(), under_way.clone());
+        if is_proxy {
+            tokio::spawn(async move {
+                if let Some(arrived) = introduced(&server, arrived, stop.clone()).await {
+                    Conversation::new(server, arrived, stop).run().await;
+                }
+                drop(under_way);
+            });
+        } else {
+            let conversation = Conversation::new(server, arrived, stop);
+            tokio::spawn(async move {
+                conversation.run().await;
+                drop(under_way);
+            });
+        }
+    }
+}
+
+/// Lets a proxy say for whom it speaks, before anything else. One that does not is told so, and let go: its
+/// clients would all be taken for the proxy.
+async fn introduced(
+    server: &Server,
+    mut arrived: Arrived,
+    mut stop: watch::Receiver<Stop>,
+) -> Option<Arrived> {
+    let introduction = tokio::select! {
+        biased;
+        () = told_to_stop(&mut stop) => return None,
+        introduction = proxy::introduction(&arrived.stream) => introduction,
+    };
+    match introduction {
+        Ok((client, read)) => {
+            if let Some(client) = client {
+                arrived.peer = arrived.peer.speaks_for(client, None);
+            }
+            arrived.seat.counts_for(arrived.peer.ip());
+            arrived.read = read;
+            Some(arrived)
+        }
+        Err(why) => {
+            tracing::warn!(proxy = %arrived.peer.address(), %why, "turned away: a proxy did not introduce its client (proxy_from)");
+            let hostname = &server.settings().hostname;
+            let reply =
+                format!("521 5.5.1 {hostname} hears proxies from here, which begin with a PROXY header\r\n");
+            // What the connection cannot take now, nobody waits for.
+            let _ = arrived.stream.try_write(reply.as_bytes());
+            Wire::new(arrived.stream, Vec::new()).close().await;
+            None
+        }
     }
 }
 
@@ -131,24 +121,9 @@ async fn pause(error: &io::Error) {
 }
 
 /// Every place is taken: say so in one write, without a session.
-fn turn_away(server: &Server, stream: &TcpStream, peer: &Peer) {
+fn turn_away(server: &Server, stream: &Stream, peer: &Peer) {
     let hostname = &server.settings().hostname;
     let reply = format!("421 4.3.2 {hostname} has too many sessions now; please try again soon\r\n");
     let said = stream.try_write(reply.as_bytes()).is_ok();
     tracing::warn!(peer = %peer.address(), said, "turned away: every session is taken ([limits] sessions)");
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_addresses_of_one_ipv6_network_hold_places_together() {
-        let seats = Seats::new(10);
-        let take = |ip: &str| seats.take(ip.parse().unwrap()).map(|seat| (seat.sessions_of_peer(), seat));
-        let first = take("2001:db8::1").unwrap();
-        let second = take("2001:db8::2").unwrap();
-        let other = take("2001:db8:0:1::1").unwrap();
-        assert_eq!((first.0, second.0, other.0), (1, 2, 1));
-    }
 }

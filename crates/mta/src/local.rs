@@ -1,9 +1,9 @@
-//! Final delivery: lays a message in the mailboxes of its recipients (RFC 5321 §4.4, §6.2).
+//! Final delivery: lays a message in the mailboxes of its recipients (RFC 5321 §4.4).
 
 use crate::loops;
-use crate::maildir::{Known, Maildir, NotDelivered};
+use crate::maildir::{Known, LineEnds, Maildir, NotDelivered};
 use crate::server::{Server, Settings};
-use postrider_mail::{Code, Enhanced, Mailbox, Reply, Text, trace};
+use postrider_mail::{Body, Code, Enhanced, Mailbox, Reply, Text, trace};
 use postrider_policy::local as ours;
 use postrider_policy::port::Entry;
 use postrider_queue::{ContentError, Fate, Message, Outcome, Target};
@@ -129,7 +129,8 @@ fn lay_down(
     let fields = trace::delivery_fields(&message.reverse_path, mailbox, &target.given);
     let name = Maildir::name(message.id, target.id, settings.hostname.ascii());
     let maildir = Maildir::of(&server.mailboxes.root, &server.mailboxes.known, mailbox);
-    maildir.deliver(&name, target.attempts > 0, &fields, || message.content.read(&message.rendition))
+    let ends = if message.body == Some(Body::BinaryMime) { LineEnds::Untouched } else { LineEnds::Lf };
+    maildir.deliver(&name, target.attempts > 0, &fields, ends, || message.content.read(&message.rendition))
 }
 
 /// Whether there is no room: on the disk, in a quota, or below the process's limit of file size.

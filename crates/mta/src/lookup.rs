@@ -3,11 +3,12 @@
 use crate::limits::FACT_TIMEOUT;
 use crate::server::{Server, Settings};
 use postrider_mail::limits::REPLY_LINES_MAX;
-use postrider_mail::{Code, Enhanced, Host, LocalPart, Mailbox, Reply, Text};
+use postrider_mail::{Class, Code, Enhanced, Host, LocalPart, Mailbox, Reply, Text};
 use postrider_policy::Decision;
-use postrider_policy::admit::known_recipient;
+use postrider_policy::admit::{Rules, forwards_to, known_recipient, moved_to, takes_no_mail};
 use postrider_policy::expand::{Expansion, expand as expansion};
 use postrider_policy::local::{Domains, Local};
+use postrider_policy::port::{Directory, Unavailable};
 use std::future::Future;
 use std::sync::Arc;
 
@@ -25,10 +26,11 @@ pub(crate) fn verify(
         Enhanced::of(2, 1, 5),
         "not told here; send the message, and RCPT will say whether the address exists",
     );
-    look_up(server, settings, what, not_told, |address, expansion| match expansion {
-        Expansion::Destinations(_) => {
-            Reply::new(Code::of(250), Enhanced::of(2, 1, 5), format!("<{address}>"))
-        }
+    look_up(server, settings, what, not_told, |local, address, expansion| match expansion {
+        Expansion::Destinations(_) => match forwards_to(local, address, expansion) {
+            Some(elsewhere) => will_forward(elsewhere),
+            None => Reply::new(Code::of(250), Enhanced::of(2, 1, 5), format!("<{address}>")),
+        },
         other => not_a_mailbox(address, other),
     })
 }
@@ -41,7 +43,7 @@ pub(crate) fn expand(
 ) -> impl Future<Output = Reply> + Send + use<> {
     let not_told =
         Reply::new(Code::of(252), Enhanced::of(2, 1, 5), "the members of aliases are not told here");
-    look_up(server, settings, what, not_told, |address, expansion| match expansion {
+    look_up(server, settings, what, not_told, |_, address, expansion| match expansion {
         Expansion::Destinations(all) => {
             let lines = all.iter().map(|destination| Text::from(format!("<{}>", destination.address)));
             let unlisted = all.len().saturating_sub(LISTED_MAX);
@@ -52,6 +54,11 @@ pub(crate) fn expand(
     })
 }
 
+/// What RCPT and VRFY say where all mail of an address goes on to one address elsewhere (RFC 5321 §3.4).
+pub(crate) fn will_forward(elsewhere: &Mailbox) -> Reply {
+    Reply::new(Code::of(251), Enhanced::of(2, 1, 5), format!("the mail goes on to <{elsewhere}>"))
+}
+
 /// The words in which RCPT refuses the same address.
 fn not_a_mailbox(address: &Mailbox, expansion: &Expansion) -> Reply {
     match known_recipient(address, expansion).decision {
@@ -60,38 +67,90 @@ fn not_a_mailbox(address: &Mailbox, expansion: &Expansion) -> Reply {
     }
 }
 
+/// The words for one address and what it leads to.
+type Word = fn(&Local, &Mailbox, &Expansion) -> Reply;
+
 /// Looks up every local address that `what` may mean, in domains whose rules allow it.
 fn look_up(
     server: &Server,
     settings: &Arc<Settings>,
     what: &Text,
     not_told: Reply,
-    word: fn(&Mailbox, &Expansion) -> Reply,
+    word: Word,
 ) -> impl Future<Output = Reply> + Send + use<> {
     let candidates = candidates(&settings.rules.local, what.as_str());
+    let takes_utf8 = !what.as_str().is_ascii();
     let answer = (!candidates.is_empty()).then(|| {
         let directory = Arc::clone(&server.directory);
         let settings = Arc::clone(settings);
-        server.world.blocking(move || {
-            let mut unknown = None;
-            for address in candidates {
-                let rules = &settings.rules;
-                match expansion(&*directory, &rules.local, &rules.routes, &address) {
-                    Ok(Expansion::NoSuchUser) => unknown = Some(word(&address, &Expansion::NoSuchUser)),
-                    Ok(known) => return Some(word(&address, &known)),
-                    Err(_) => return None,
-                }
-            }
-            unknown
-        })
+        server.world.blocking(move || answer(&*directory, &settings.rules, &candidates, word))
     });
     async move {
         let Some(answer) = answer else { return not_told };
         let answer = tokio::time::timeout(FACT_TIMEOUT, answer).await;
-        answer.ok().and_then(Result::ok).flatten().unwrap_or_else(|| {
-            Reply::new(Code::of(451), Enhanced::of(4, 3, 0), "the directory of users cannot be read now")
-        })
+        match answer.map(|answer| answer.ok().and_then(Result::ok)) {
+            Ok(Some(reply)) if takes_utf8 || reply.to_string().is_ascii() => reply,
+            Ok(Some(_)) => needs_utf8(),
+            Ok(None) | Err(_) => {
+                Reply::new(Code::of(451), Enhanced::of(4, 3, 0), "the directory of users cannot be read now")
+            }
+        }
     }
+}
+
+/// The one candidate that is known, or all that are.
+fn answer(
+    directory: &dyn Directory,
+    rules: &Rules,
+    candidates: &[Mailbox],
+    word: Word,
+) -> Result<Reply, Unavailable> {
+    let mut known = Vec::new();
+    let mut unknown = None;
+    for address in candidates {
+        let reply = reply(directory, rules, address, word)?;
+        if reply.code().class() == Class::Completed {
+            known.push((address, reply));
+        } else {
+            unknown.get_or_insert(reply);
+        }
+    }
+    match known.len() {
+        0 => {}
+        1 => return Ok(known.swap_remove(0).1),
+        _ => return Ok(ambiguous(known.into_iter().map(|(address, _)| address))),
+    }
+    Ok(unknown.unwrap_or_else(|| {
+        Reply::new(Code::of(252), Enhanced::of(2, 1, 5), "nothing is known here of what this may mean")
+    }))
+}
+
+fn reply(
+    directory: &dyn Directory,
+    rules: &Rules,
+    address: &Mailbox,
+    word: Word,
+) -> Result<Reply, Unavailable> {
+    if rules.local.rules(address).is_some_and(|domain| !domain.mail) {
+        return Ok(takes_no_mail(address.host()).into());
+    }
+    if let Some(new) = rules.moved.to(address) {
+        return Ok(moved_to(new).into());
+    }
+    let expansion = expansion(directory, &rules.local, &rules.routes, address)?;
+    Ok(word(&rules.local, address, &expansion))
+}
+
+/// A user's name that several of our domains know (RFC 5321 §3.5.1).
+fn ambiguous<'a>(addresses: impl Iterator<Item = &'a Mailbox>) -> Reply {
+    let first = Text::literal("user ambiguous; it may be one of these");
+    let lines = addresses.map(|address| Text::from(format!("<{address}>"))).take(LISTED_MAX);
+    Reply::of_lines(Code::of(553), Enhanced::of(5, 1, 4), std::iter::once(first).chain(lines))
+}
+
+/// The answer holds UTF-8, and the client has not said that it understands it (RFC 6531 §3.7.4.2).
+fn needs_utf8() -> Reply {
+    Reply::new(Code::of(252), Enhanced::of(2, 6, 8), "the answer needs UTF-8; ask for it with SMTPUTF8")
 }
 
 /// `friend@local.example`, `<friend@local.example>`, or `friend` in each domain that tells.

@@ -2,7 +2,8 @@
 //!
 //! A delivery writes `tmp/NAME`, syncs it, renames it to `new/NAME`, and syncs `new/`. NAME holds the queue
 //! id and the recipient's number, so a delivery that is repeated after a crash finds what it left: before
-//! the rename the file in `tmp/` is written again, behind it the message is there already. Lines end in LF.
+//! the rename the file in `tmp/` is written again, behind it the message is there already. Lines end in LF, but
+//! in a message of BODY=BINARYMIME (RFC 3030 §3), where CRLF may be anything: its octets stay as they came.
 
 use postrider_mail::{Mailbox, QueueId};
 use postrider_queue::{ContentError, Reader, RecipientId};
@@ -37,6 +38,15 @@ impl From<io::Error> for NotDelivered {
     }
 }
 
+/// How lines end in the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LineEnds {
+    /// In LF.
+    Lf,
+    /// As they came, trace fields in CRLF with them.
+    Untouched,
+}
+
 /// One mailbox on disk.
 #[derive(Clone, Debug)]
 pub(crate) struct Maildir {
@@ -63,13 +73,14 @@ impl Maildir {
         name: &str,
         again: bool,
         fields: &str,
+        ends: LineEnds,
         content: impl Fn() -> Result<Reader, ContentError>,
     ) -> Result<(PathBuf, bool), NotDelivered> {
-        match self.try_deliver(name, again, fields, &content) {
+        match self.try_deliver(name, again, fields, ends, &content) {
             // Someone has removed the mailbox, or a part of it, while we ran: make it again, once.
             Err(NotDelivered::Mailbox(error)) if error.kind() == io::ErrorKind::NotFound => {
                 self.known.forget(&self.folder);
-                self.try_deliver(name, again, fields, &content)
+                self.try_deliver(name, again, fields, ends, &content)
             }
             delivered => delivered,
         }
@@ -80,6 +91,7 @@ impl Maildir {
         name: &str,
         again: bool,
         fields: &str,
+        ends: LineEnds,
         content: &impl Fn() -> Result<Reader, ContentError>,
     ) -> Result<(PathBuf, bool), NotDelivered> {
         self.make()?;
@@ -90,7 +102,7 @@ impl Maildir {
         }
         let content = content().map_err(NotDelivered::Content)?;
         let temporary = self.folder.join("tmp").join(name);
-        let renamed = self.write_and_rename(&temporary, name, fields, content);
+        let renamed = self.write_and_rename(&temporary, name, fields, ends, content);
         if renamed.is_err() {
             // Nobody reads tmp/; what stays there is written over by the next try.
             let _ = fs::remove_file(&temporary);
@@ -103,10 +115,14 @@ impl Maildir {
         temporary: &Path,
         name: &str,
         fields: &str,
+        ends: LineEnds,
         content: Reader,
     ) -> Result<PathBuf, NotDelivered> {
         let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(temporary)?;
-        write(file, fields, content)?;
+        match ends {
+            LineEnds::Lf => write(file, fields, content)?,
+            LineEnds::Untouched => write_untouched(file, fields, content)?,
+        }
         let new = self.folder.join("new").join(name);
         fs::rename(temporary, &new)?;
         sync_folder(&self.folder.join("new"))?;
@@ -200,6 +216,16 @@ fn write(mut file: File, fields: &str, mut content: Reader) -> Result<(), NotDel
     Ok(())
 }
 
+/// Writes fields with CRLF, and content as it came, and syncs.
+fn write_untouched(mut file: File, fields: &str, mut content: Reader) -> Result<(), NotDelivered> {
+    file.write_all(fields.replace('\n', "\r\n").as_bytes())?;
+    while let Some(chunk) = content.chunk().map_err(NotDelivered::Content)? {
+        file.write_all(chunk)?;
+    }
+    file.sync_all()?;
+    Ok(())
+}
+
 /// Appends `chunk` with LF for every CRLF. A CR at the end is carried over, since its LF may come next.
 fn append_with_lf(buffer: &mut Vec<u8>, chunk: &[u8], carried: bool) -> bool {
     if carried && chunk.first().is_some_and(|&b| b != b'\n') {
@@ -277,9 +303,11 @@ mod tests {
     proptest! {
         #[test]
         fn two_addresses_never_share_a_folder(a in "\\PC{1,60}", b in "\\PC{1,60}") {
-            let mailbox = |local: &str| Mailbox::new(
-                postrider_mail::LocalPart::new(local).unwrap(), "x.example".parse().unwrap());
-            let (a, b) = (mailbox(&a), mailbox(&b));
+            let mailbox = |local: &str| {
+                let local = postrider_mail::LocalPart::new(local).ok()?;
+                Some(Mailbox::new(local, "x.example".parse().unwrap()))
+            };
+            let (Some(a), Some(b)) = (mailbox(&a), mailbox(&b)) else { return Ok(()) };
             prop_assert!(folder_name(&a).len() <= FOLDER_OCTETS_MAX + 2);
             prop_assert!(!folder_name(&a).contains('/') && !folder_name(&a).starts_with('.'));
             if a.key() != b.key() { prop_assert_ne!(folder_name(&a), folder_name(&b)); }

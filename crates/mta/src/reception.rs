@@ -5,43 +5,51 @@
 //! only place that acts. A commit under way is waited for even when the peer is gone: then the message is
 //! accepted and the 250 unsent, one possible duplicate, which RFC 1047 names.
 
+mod content;
+mod feeding;
+mod forwarded;
 mod questions;
+mod setup;
 mod transaction;
+mod turn;
 mod wire;
+
+pub(crate) use wire::Wire;
 
 use crate::intake::{Intake, NotFiled};
 use crate::limits::{FLUSH_LINGER, STOP_WRITE_TIMEOUT, WRITE_TIMEOUT};
-use crate::listen::Seat;
+use crate::listen::{Purpose, Seat, Stream};
 use crate::server::{Server, Settings, Stop, told};
 use crate::story::Telling;
-use postrider_journal::What;
+use forwarded::{Forwarded, Presented};
 use postrider_journal::event::Accepted;
-use postrider_mail::{Greeting, Peer, Reply, Service, SessionId, Text};
+use postrider_mail::{Greeting, Peer, Reply, SessionId, Text};
 use postrider_policy::admit::Fact;
 use postrider_policy::expand::Expansion;
 use postrider_queue::Receipt;
-use postrider_smtp::Out;
 use postrider_smtp::command::RcptTo;
-use postrider_smtp::extension::Extensions;
-use postrider_smtp::limits::REPLIES_WAITING_OCTETS_MAX;
-use postrider_smtp::server::{
-    Asked, BareNewlines, Close, Dialect, Event, Expand, LongLines, Rcpt, Session, Setup, Verify,
-};
+use postrider_smtp::server::{Asked, Close, Connect, Expand, Manners, Rcpt, Session, Turn, Verify};
 use std::future::Future;
 use std::io;
+use std::net::IpAddr;
 use std::ops::ControlFlow;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Instant;
-use tokio::net::TcpStream;
 use tokio::sync::watch;
 use transaction::Transaction;
-use wire::Wire;
 
 type Work<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 /// What the conversation waits for.
 enum Waiting {
+    /// The moment to greet.
+    Greeting {
+        asked: Asked<Connect>,
+        at: Instant,
+        /// Whether it would be noticed that the peer speaks before.
+        listening: bool,
+    },
     /// Octets from the peer.
     Input,
     /// Who stands behind a recipient.
@@ -50,6 +58,8 @@ enum Waiting {
     Verify(Asked<Verify>, Work<Reply>),
     /// The answer to EXPN.
     Expand(Asked<Expand>, Work<Reply>),
+    /// The answer to ETRN.
+    Turn(Asked<Turn>, Work<Reply>),
     /// Content on its way to a file.
     Spill(Work<io::Result<(Intake, io::Result<()>)>>),
     /// The commit.
@@ -60,6 +70,8 @@ enum Waiting {
 
 /// What ended the waiting.
 enum Woke {
+    GreetingDue,
+    Interrupted,
     Readable,
     Sent,
     Fact(Fact<Expansion>),
@@ -77,7 +89,11 @@ enum Woke {
 pub(crate) struct Conversation {
     server: Server,
     settings: Arc<Settings>,
+    /// Where the connection comes from; a proxy that speaks for others by XCLIENT stays known by it.
+    connection: IpAddr,
+    /// For whom this is decided.
     peer: Peer,
+    purpose: Purpose,
     id: SessionId,
     session: Session<Receipt>,
     wire: Wire,
@@ -87,6 +103,14 @@ pub(crate) struct Conversation {
     held_back: bool,
     story: Telling,
     greeting: Option<Greeting>,
+    /// How a proxy's client introduced itself there.
+    presented_as: Presented,
+    /// Who sent the next message, by a filter's word.
+    forwarded: Option<Box<Forwarded>>,
+    /// Whether there was a pause before the greeting, or none was due.
+    greeted_before: bool,
+    /// What the story knows of the peer's.
+    manners: Manners,
     transaction: Option<Box<Transaction>>,
     /// What is being committed, for the story.
     accepting: Option<Box<Accepted>>,
@@ -102,42 +126,41 @@ pub(crate) struct Conversation {
     seat: Seat,
 }
 
+/// A connection that was accepted, and what is known of it before the first word.
+pub(crate) struct Arrived {
+    pub(crate) stream: Stream,
+    /// What was read behind a proxy's introduction.
+    pub(crate) read: Vec<u8>,
+    pub(crate) peer: Peer,
+    pub(crate) purpose: Purpose,
+    pub(crate) seat: Seat,
+}
+
 impl Conversation {
-    pub(crate) fn new(
-        server: Server,
-        stream: TcpStream,
-        peer: Peer,
-        seat: Seat,
-        stop: watch::Receiver<Stop>,
-    ) -> Self {
+    pub(crate) fn new(server: Server, arrived: Arrived, stop: watch::Receiver<Stop>) -> Self {
+        let Arrived { stream, read, peer, purpose, seat } = arrived;
         let settings = server.settings();
-        let setup = Setup {
-            hostname: settings.hostname.clone(),
-            banner: settings.banner.clone(),
-            dialect: match peer.service() {
-                Service::Mta => Dialect::Smtp,
-                Service::Lmtp => Dialect::Lmtp,
-            },
-            content_octets_max: settings.content_octets_max,
-            recipients_max: settings.recipients_max,
-            extensions: Extensions::default(),
-            long_lines: LongLines::default(),
-            bare_newlines: BareNewlines::default(),
-        };
+        let setup = setup::setup(&settings, &peer, peer.ip(), server.world.now());
         let id = server.world.session_id();
         let story = server.stories.session(id, peer.address());
         Self {
-            session: Session::new(Arc::new(setup), server.world.instant()),
+            session: Session::new(setup, server.world.instant()),
             server,
             settings,
+            connection: peer.ip(),
             peer,
+            purpose,
             id,
-            wire: Wire::new(stream),
+            wire: Wire::new(stream, read),
             waiting: Waiting::Input,
             flush_due: false,
             held_back: false,
             story,
             greeting: None,
+            presented_as: Presented::default(),
+            forwarded: None,
+            greeted_before: false,
+            manners: Manners::default(),
             transaction: None,
             accepting: None,
             stop,
@@ -152,6 +175,9 @@ impl Conversation {
     /// Holds the conversation to its end.
     pub(crate) async fn run(mut self) {
         tracing::debug!(session = %self.id, peer = %self.peer.address(), "connected");
+        if let Some(proxy) = self.peer.told_by() {
+            self.story.note(format!("by the PROXY protocol, {proxy} speaks for {}", self.peer.address()));
+        }
         if self.advance().is_continue() {
             loop {
                 let woke = self.select().await;
@@ -186,12 +212,22 @@ impl Conversation {
                 };
             }
             match &mut self.waiting {
+                Waiting::Greeting { at, listening, .. } => tokio::select! {
+                    biased;
+                    () = tokio::time::sleep_until((*at).into()) => Woke::GreetingDue,
+                    readable = self.wire.readable(), if *listening => match readable {
+                        Ok(()) => Woke::Interrupted,
+                        Err(error) => Woke::Broken(error),
+                    },
+                },
                 Waiting::Input | Waiting::Close => match self.wire.readable().await {
                     Ok(()) => Woke::Readable,
                     Err(error) => Woke::Broken(error),
                 },
                 Waiting::Fact(_, _, work) => Woke::Fact(work.await),
-                Waiting::Verify(_, work) | Waiting::Expand(_, work) => Woke::Reply(work.await),
+                Waiting::Verify(_, work) | Waiting::Expand(_, work) | Waiting::Turn(_, work) => {
+                    Woke::Reply(work.await)
+                }
                 Waiting::Spill(work) => Woke::Spilled(work.await),
                 Waiting::Commit(_, work) => Woke::Filed(work.await),
             }
@@ -242,10 +278,14 @@ impl Conversation {
                     Stop::Now => self.with_session(Session::cut_off),
                     Stop::Soon | Stop::No => self.with_session(Session::last_call),
                 }
+                // Who is made to wait for a greeting hears at once that there is nothing to wait for.
+                self.greet();
                 if !matches!(self.waiting, Waiting::Input) {
                     return ControlFlow::Continue(());
                 }
             }
+            Woke::GreetingDue => self.greet(),
+            Woke::Interrupted => return self.interrupted(),
             Woke::Readable => return self.read(),
             Woke::Fact(fact) => self.fact_came(fact),
             Woke::Reply(reply) => self.reply_came(&reply),
@@ -270,99 +310,5 @@ impl Conversation {
         }
         self.closed(why);
         ControlFlow::Break(())
-    }
-
-    /// Gives the engine what was read and is not consumed yet.
-    fn advance(&mut self) -> ControlFlow<()> {
-        let mut input = self.wire.take_pending();
-        let (consumed, flow) = self.feed(&input);
-        input.drain(..consumed);
-        self.wire.put_back(input);
-        flow
-    }
-
-    /// Reads into the worker's buffer and gives it to the engine from there; what it leaves is kept.
-    fn read(&mut self) -> ControlFlow<()> {
-        if self.wire.has_pending() {
-            return match self.wire.read_more() {
-                Ok(end_of_input) => {
-                    if end_of_input {
-                        self.end_of_input();
-                    }
-                    self.advance()
-                }
-                Err(error) => self.apply(Woke::Broken(error)),
-            };
-        }
-        wire::with_scratch(|scratch| match self.wire.try_read(scratch) {
-            Ok(None) => ControlFlow::Continue(()),
-            Ok(Some(octets)) => {
-                if octets == 0 {
-                    self.end_of_input();
-                }
-                let (consumed, flow) = self.feed(&scratch[..octets]);
-                self.wire.put_back(scratch[consumed..octets].to_vec());
-                flow
-            }
-            Err(error) => self.apply(Woke::Broken(error)),
-        })
-    }
-
-    /// Runs the engine over `input` until it waits for something. It also stops when replies enough have
-    /// gathered: then the rest of the input waits until they are sent.
-    fn feed(&mut self, input: &[u8]) -> (usize, ControlFlow<()>) {
-        let mut consumed = 0;
-        self.waiting = Waiting::Input;
-        self.held_back = false;
-        loop {
-            let mut out = Out {
-                now: self.server.world.instant(),
-                wire: self.wire.outgoing(),
-                dialogue: &mut self.story,
-            };
-            let step = self.session.receive(&input[consumed..], &mut out);
-            consumed += step.consumed;
-            match step.event {
-                Event::NeedInput => {
-                    self.held_back = self.wire.outgoing().len() >= REPLIES_WAITING_OCTETS_MAX;
-                    break;
-                }
-                Event::Content(octets) => self.content(octets),
-                Event::TransactionOver => self.transaction = None,
-                Event::Ask(question) => self.asked(question),
-                Event::Closed => {
-                    self.closed(self.ending);
-                    self.waiting = Waiting::Close;
-                    let flow = if self.wire.has_unsent() {
-                        ControlFlow::Continue(())
-                    } else {
-                        ControlFlow::Break(())
-                    };
-                    return (consumed, flow);
-                }
-            }
-            if !matches!(self.waiting, Waiting::Input) {
-                break;
-            }
-        }
-        (consumed, ControlFlow::Continue(()))
-    }
-
-    fn with_session(&mut self, act: impl FnOnce(&mut Session<Receipt>, &mut Out<'_>)) {
-        let mut out =
-            Out { now: self.server.world.instant(), wire: self.wire.outgoing(), dialogue: &mut self.story };
-        act(&mut self.session, &mut out);
-    }
-
-    fn end_of_input(&mut self) {
-        self.ending = "the peer closed its side";
-        self.session.end_of_input();
-    }
-
-    fn closed(&mut self, why: impl Into<Text>) {
-        let why = why.into();
-        tracing::debug!(session = %self.id, peer = %self.peer.address(), %why, "closed");
-        self.transaction = None;
-        self.story.add(What::Closed { why });
     }
 }

@@ -6,6 +6,7 @@
 //! knows no DNS, no other host, and not when anything is tried again.
 
 mod progress;
+mod requests;
 mod words;
 
 pub(crate) use progress::Progress;
@@ -15,12 +16,12 @@ use crate::connection::{Broken, Connection, Outgoing};
 use crate::loops;
 use crate::story::Telling;
 use crate::world::World;
-use postrider_mail::{Body, ForwardPath, Text};
+use postrider_mail::Text;
 use postrider_policy::route::{EightBit, Way};
 use postrider_queue::{ContentError, Message, Outcome};
-use postrider_smtp::client::{self, Failure, FailureKind, Stage, Transaction};
-use postrider_smtp::command::{MailFrom, RcptTo};
+use postrider_smtp::client::{self, Failure, FailureKind, PassedOn, Stage, Transaction};
 use postrider_smtp::server::Dialect;
+use progress::{Group, Said};
 use std::sync::Arc;
 
 /// A message, and the host that the connection leads to.
@@ -38,6 +39,9 @@ pub(crate) struct Errand<'a> {
 pub(crate) enum Came {
     /// Every recipient is decided, and the connection may carry more.
     Usable,
+    /// The host has taken as much as it takes over one connection (RFC 9422 §3). Recipients that are still
+    /// open may go over another at once.
+    Spent,
     /// The session failed, to the site's account. Recipients that are still open go to another host.
     Gone(Failure),
     /// A connection that carried messages before ended before this one began: no attempt, and nobody's
@@ -63,21 +67,30 @@ pub(crate) async fn transact(
     }
     refuse_eight_bit(connection, errand, progress);
     while let Some(group) = progress.next_group(forwarding) {
+        if connection.messages() > 0 && connection.is_spent() {
+            return Came::Spent;
+        }
+        let now = world.now();
+        if requests::is_too_late(errand.message, now) {
+            let why = "its sender wanted it back by now";
+            progress.decide_open(&own_fate(Outcome::Deferred, 451, (4, 4, 7), why));
+            break;
+        }
         let alias = progress.alias_of(&group).filter(|_| forwarding).cloned();
         let prefix = alias.as_ref().map_or(Vec::new(), |alias| loops::delivered_to(alias).into_bytes());
-        let transaction = transaction(errand.message, &prefix, progress.paths(&group));
-        let undeclared = transaction.mail.body.is_some() && !connection.offer().eight_bit_mime;
+        let mail = requests::mail(connection, errand, &prefix, now);
+        let transaction = Transaction { mail, recipients: progress.rcpts(&group) };
         let mut content = match Outgoing::open(&world, errand.message, prefix).await {
             Ok(content) => content,
             Err(error) => return Came::Content(error),
         };
         match connection.send(transaction, &mut content, story).await {
             Ok(outcome) => {
-                if undeclared && outcome.fates.iter().any(|fate| matches!(fate, client::Fate::Accepted(_))) {
-                    story.note("8-bit content went to a host that does not offer 8BITMIME");
-                }
-                let decided = progress.record(&group, outcome.fates, connection.dialect(), &errand.mta);
-                if decided == 0 {
+                let said = said(connection, errand, outcome.passed_on);
+                tell_what_was_left_out(&outcome, &said, progress, &group, story);
+                let decided = progress.record(&group, outcome.fates, &said);
+                let goes_on = connection.is_spent() && connection.messages() > 1;
+                if decided == 0 && !goes_on {
                     // The engine leaves nothing undecided; a defect there must not become a loop here.
                     let why = "the host's replies decided nothing";
                     progress.decide_all(&group, &own_fate(Outcome::Deferred, 451, (4, 5, 0), why));
@@ -92,13 +105,45 @@ pub(crate) async fn transact(
                 if fates.contains(&client::Fate::LostAfterDot) {
                     story.note("the answer to the content was lost: the message may arrive twice");
                 }
-                let decided = progress.record(&group, fates, connection.dialect(), &errand.mta);
+                let said = said(connection, errand, connection.offer().passes_on());
+                let decided = progress.record(&group, fates, &said);
                 let stale = decided == 0 && connection.messages() > 0 && is_before_mail(&failure);
                 return if stale { Came::Stale(failure) } else { Came::Gone(failure) };
             }
         }
     }
     if connection.is_usable() { Came::Usable } else { Came::Gone(out_of_step()) }
+}
+
+/// Who speaks for the recipients of a transaction at a host that was told this much.
+fn said<'a>(connection: &Connection, errand: &'a Errand<'_>, passed_on: PassedOn) -> Said<'a> {
+    let dialect = connection.dialect();
+    let is_last = dialect == Dialect::Lmtp;
+    let by = errand.message.requests.by.filter(|_| !is_last);
+    let success = requests::success(by, passed_on);
+    Said { dialect, mta: &errand.mta, success, forgets_deadline: by.is_some() && !passed_on.deliver_by }
+}
+
+/// Notes what a host that took the message could not be told.
+fn tell_what_was_left_out(
+    outcome: &client::Outcome,
+    said: &Said<'_>,
+    progress: &Progress,
+    group: &Group,
+    story: &mut Telling,
+) {
+    if !outcome.fates.iter().any(|fate| matches!(fate, client::Fate::Accepted(_))) {
+        return;
+    }
+    if outcome.body_undeclared {
+        story.note("8-bit content went to a host that does not offer 8BITMIME");
+    }
+    if !outcome.passed_on.dsn && progress.wants_success(group) {
+        story.note("the host does not offer DSN: that it has the message is told from here");
+    }
+    if said.forgets_deadline {
+        story.note("the host does not offer DELIVERBY, and knows nothing of the deadline");
+    }
 }
 
 /// Whether the host had ended the session before it heard of the message.
@@ -143,30 +188,14 @@ async fn refuse_loops(
 /// Content is never recoded: where a host does not offer 8BITMIME and the route says so, it is not sent
 /// (RFC 6152 §3).
 fn refuse_eight_bit(connection: &Connection, errand: &Errand<'_>, progress: &mut Progress) {
-    let refused = is_eight_bit(errand.message)
+    let refused = requests::is_eight_bit(errand.message)
+        && !requests::goes_as_binary(connection, errand.message)
         && !connection.offer().eight_bit_mime
         && errand.way.eight_bit == EightBit::Refuse;
     if refused {
         let why = format!("the message has 8-bit content, which {} does not offer to take", errand.mta);
         progress.decide_open(&own_fate(Outcome::Failed, 554, (5, 6, 3), why));
     }
-}
-
-fn is_eight_bit(message: &Message) -> bool {
-    let facts = message.content.facts();
-    facts.eight_bit_header || facts.eight_bit_body || !message.rendition.prefix().is_ascii()
-}
-
-/// The transaction that brings a message to these recipients. What is declared of the content is what it
-/// is: 7BIT needs no word (RFC 6152 §3).
-fn transaction(message: &Message, prefix: &[u8], recipients: Vec<ForwardPath>) -> Transaction {
-    let octets = message.rendition.octets(message.content.facts().size);
-    let mail = MailFrom {
-        size: Some(prefix.len() as u64 + octets),
-        body: (is_eight_bit(message) || !prefix.is_ascii()).then_some(Body::EightBitMime),
-        ..MailFrom::new(message.reverse_path.clone())
-    };
-    Transaction { mail, recipients: recipients.into_iter().map(RcptTo::new).collect() }
 }
 
 #[cfg(test)]

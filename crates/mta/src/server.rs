@@ -4,12 +4,14 @@ use crate::destinations::Destinations;
 use crate::lending::Lending;
 use crate::limits::{self, DISPATCH_PAUSE, RECORD_TRIES_MAX};
 use crate::local::Mailboxes;
+use crate::shortage::DiskWatch;
 use crate::story::Stories;
 use crate::world::World;
 use postrider_mail::{Domain, Text};
 use postrider_policy::admit::Rules;
 use postrider_policy::port::Directory;
 use postrider_queue::{Queue, Unable};
+pub use postrider_smtp::server::{BareNewlines, LongLines};
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -30,10 +32,23 @@ pub struct Settings {
     pub recipients_max: u32,
     /// Who is admitted.
     pub rules: Rules,
+    /// How content and greetings are treated.
+    pub smtp: Smtp,
     /// How mail leaves.
     pub outbound: Outbound,
     /// What senders are told of mail that did not arrive.
     pub notices: Notices,
+}
+
+/// How the dialogue with clients is held, apart from what [`Rules`] decide.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Smtp {
+    /// What is done about lines of content over 998 octets.
+    pub long_lines: LongLines,
+    /// What is done about a CR or LF that stands alone in content.
+    pub bare_newlines: BareNewlines,
+    /// How long a client waits for the greeting, at most [`limits::GREET_PAUSE_MAX`].
+    pub greet_pause: Duration,
 }
 
 /// How mail leaves, whatever its route.
@@ -107,6 +122,8 @@ pub struct Server {
     pub stop: watch::Receiver<Stop>,
     /// Places for drafts that are being written.
     pub drafts: Arc<Semaphore>,
+    /// Whether there is room for more mail.
+    pub disk: Arc<DiskWatch>,
     /// Woken when a sender is owed a notice.
     pub owing: Arc<Notify>,
     /// What leaves this host: attempts that wait for connections, and the connections.

@@ -4,7 +4,7 @@ use crate::server::Server;
 use crate::story::Telling;
 use postrider_journal::What;
 use postrider_journal::event::{Ending, Fate as Ended};
-use postrider_mail::{AttemptId, Mailbox, QueueId, Reason, Reply, Text, UnixMillis};
+use postrider_mail::{AttemptId, ByMode, Mailbox, Notify, QueueId, Reason, Reply, Text, UnixMillis};
 use postrider_queue::{
     Attempt, Became, Expired, Fate, Outcome, RecipientId, RouteKey, Settlement, State, Target,
 };
@@ -29,7 +29,7 @@ pub(crate) async fn settle(
             for ((target, fate), settlement) in fates.iter().zip(&settled.recipients) {
                 let ended = (ending(fate.outcome, settlement), &fate.reply);
                 log(id, &target.address, ended, fate.mta.as_str(), settlement);
-                tell(story, id, &target.address, ended, settlement);
+                tell(story, id, target, ended, settlement);
             }
             notice_owed(server, story, &settled.recipients);
         }
@@ -45,11 +45,17 @@ pub(crate) fn tell_expired(server: &Server, expired: &[Expired]) {
     for one in expired {
         let id = one.message.id;
         let mut story = server.stories.begin(postrider_journal::Subject::Server, None);
-        story.note("given up: it could not be delivered in time, and no connection was free for a last try");
+        let deadline =
+            one.message.requests.by.filter(|by| by.mode == ByMode::Return && by.at <= one.message.expires_at);
+        story.note(match deadline {
+            Some(by) => format!("given up: its sender wanted it back after {} (RFC 2852)", by.at.rfc5322()),
+            None => "given up: it could not be delivered in time, and no connection was free for a last try"
+                .into(),
+        });
         for recipient in &one.recipients {
             let ended = (Ending::Failed, &recipient.reply);
             log(id, &recipient.target.address, ended, "local", &recipient.settlement);
-            tell(&mut story, id, &recipient.target.address, ended, &recipient.settlement);
+            tell(&mut story, id, &recipient.target, ended, &recipient.settlement);
         }
         let settlements: Vec<_> = one.recipients.iter().map(|recipient| recipient.settlement).collect();
         notice_owed(server, &mut story, &settlements);
@@ -109,11 +115,12 @@ fn log(
 fn tell(
     story: &mut Telling,
     id: QueueId,
-    recipient: &Mailbox,
+    target: &Target,
     (ending, reply): (Ending, &Reply),
     settlement: &Settlement,
 ) {
     let next_attempt = next_attempt(settlement);
+    let recipient = &target.address;
     story.add(What::Fate(Box::new(Ended {
         id,
         recipient: recipient.clone(),
@@ -122,8 +129,12 @@ fn tell(
         next_attempt,
     })));
     if settlement.forbidden.is_some() {
-        let reason =
-            Reason::new("null reverse-path", "no notice is ever sent about a notice (RFC 5321 §4.5.5)");
+        let reason = match target.notify {
+            Some(notify) if !notify.wants(Notify::FAILURE) => {
+                Reason::new("NOTIFY", format!("its sender asked for NOTIFY={notify} (RFC 3461 §4.1)"))
+            }
+            _ => Reason::new("null reverse-path", "no notice is ever sent about a notice (RFC 5321 §4.5.5)"),
+        };
         story.add(What::Unreported { id, recipient: Box::new(recipient.clone()), reason: Box::new(reason) });
     }
 }

@@ -10,7 +10,7 @@ use postrider_journal::event::Event;
 use postrider_journal::{Subject, What, render};
 use postrider_mail::dns::Zone;
 use postrider_mail::id::IdMaker;
-use postrider_mail::{AttemptId, Envelope, Mailbox, QueueId, Recipient, UnixMillis};
+use postrider_mail::{AttemptId, Body, Envelope, Mailbox, QueueId, Recipient, Requests, UnixMillis};
 use postrider_queue::{Attempt, Lend, NewMessage, Queue, RouteKey};
 use postrider_smtp::client::Failure;
 use postrider_smtp::server::Dialect;
@@ -23,7 +23,7 @@ use tempfile::TempDir;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf};
 use tokio::task::JoinHandle;
 
-const NOW: UnixMillis = UnixMillis::new(1_795_372_275_042);
+pub(crate) const NOW: UnixMillis = UnixMillis::new(1_795_372_275_042);
 
 /// The longest wait for a reply.
 pub(crate) const REPLY_TIMEOUT: Duration = Duration::from_secs(60);
@@ -87,12 +87,19 @@ impl Trial {
             let via: Option<Mailbox> = via.parse().ok();
             Recipient { via, ..Recipient::direct(address.parse().unwrap()) }
         });
-        let envelope = Envelope {
-            reverse_path: "sender@client.example".parse().unwrap(),
-            body: None,
-            requests: postrider_mail::Requests::default(),
-            recipients: recipients.collect(),
-        };
+        self.asking(Requests::default(), None, recipients.collect(), content).await
+    }
+
+    /// Accepts a message whose sender asks for this, and lends it.
+    pub(crate) async fn asking(
+        &mut self,
+        requests: Requests,
+        body: Option<Body>,
+        recipients: Vec<Recipient>,
+        content: &[u8],
+    ) -> Attempt {
+        let reverse_path = "sender@client.example".parse().unwrap();
+        let envelope = Envelope { reverse_path, body, requests, recipients };
         self.next_id += 1;
         let mut draft = self.queue.draft(QueueId::from_row(self.next_id).unwrap());
         draft.pour(content);

@@ -9,6 +9,7 @@ use postrider_mail::Service;
 
 const HELLO: &str = "Subject: hello\r\n\r\n..a line with a dot\r\nthe last line\r\n";
 
+/// RFC 5321 §4.4
 #[test]
 fn a_message_lies_in_the_mailbox_with_lf_line_ends_below_its_trace_fields() {
     let running = start(Service::Mta, |_| {});
@@ -36,6 +37,7 @@ fn large_content_goes_through_a_file_and_arrives_whole() {
     wait_for("the content's file to go", || files() == 0);
 }
 
+/// RFC 5321 §3.9.1
 #[test]
 fn an_alias_gives_each_member_one_copy_and_names_the_original_recipient() {
     let running = start(Service::Mta, |_| {});
@@ -52,6 +54,7 @@ fn an_alias_gives_each_member_one_copy_and_names_the_original_recipient() {
     wait_for("an empty queue", || running.queued().messages.is_empty());
 }
 
+/// RFC 5321 §4.5.1
 #[test]
 fn a_detail_and_postmaster_find_their_mailboxes() {
     let running = start(Service::Mta, |_| {});
@@ -62,6 +65,7 @@ fn a_detail_and_postmaster_find_their_mailboxes() {
     assert!(running.only_mail("postmaster@mx.local.example").contains("X-Original-To: Postmaster\n"));
 }
 
+/// RFC 5321 §3.6.2
 #[test]
 fn who_is_unknown_is_refused_at_rcpt_and_strangers_do_not_relay() {
     let running = start(Service::Mta, |_| {});
@@ -134,6 +138,7 @@ fn a_delivery_repeated_after_a_crash_is_recognised() {
     assert!(running.mail("friend@local.example")[0].to_string_lossy().contains(&format!("Q{id}R0")));
 }
 
+/// RFC 5321 §6.3
 #[test]
 fn a_message_that_goes_in_circles_or_has_an_endless_header_is_refused() {
     let running = start(Service::Mta, |_| {});
@@ -147,6 +152,7 @@ fn a_message_that_goes_in_circles_or_has_an_endless_header_is_refused() {
     assert!(client.submit(&["friend@local.example"], HELLO).starts_with("250"));
 }
 
+/// RFC 5321 §3.5, RFC 5321 §4.1.1.6, RFC 5321 §4.1.1.7, RFC 5321 §7.3
 #[test]
 fn vrfy_and_expn_tell_what_the_domains_rules_allow() {
     let running = start(Service::Mta, |_| {});
@@ -160,6 +166,7 @@ fn vrfy_and_expn_tell_what_the_domains_rules_allow() {
     client.expect("VRFY friend", "451");
 }
 
+/// RFC 2033 §4.2
 #[test]
 fn lmtp_answers_for_each_recipient_and_delivers() {
     let running = start(Service::Lmtp, |_| {});
@@ -173,6 +180,7 @@ fn lmtp_answers_for_each_recipient_and_delivers() {
     running.only_mail("ann@local.example");
 }
 
+/// RFC 5321 §7.8
 #[test]
 fn one_peer_holds_so_many_sessions_and_is_told_so() {
     let running = start(Service::Mta, |settings| settings.rules.sessions_per_peer_max = 2);

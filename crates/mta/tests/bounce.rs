@@ -42,6 +42,7 @@ fn is_empty(running: &Running) -> bool {
     running.queued().messages.is_empty()
 }
 
+/// RFC 5321 §6.1
 #[test]
 fn a_failure_is_told_to_its_sender_once_and_the_debt_is_paid() {
     let running = start(Service::Mta, |_| {});
@@ -79,6 +80,7 @@ fn a_failure_is_told_to_its_sender_once_and_the_debt_is_paid() {
     assert_eq!(running.server.stories.notices(), (1, 0));
 }
 
+/// RFC 3461 §4.3
 #[test]
 fn the_whole_message_comes_back_where_the_operator_wants_it_and_it_is_small_and_clean() {
     let running = start(Service::Mta, |settings| settings.notices.returned = Returned::Message);
@@ -138,6 +140,7 @@ fn postmaster_gets_a_copy_of_what_its_sender_cannot_be_told_where_the_operator_w
     wait_for("an empty queue", || is_empty(&running));
 }
 
+/// RFC 5321 §4.5.5, RFC 3461 §6.1
 #[test]
 fn a_message_from_the_null_path_is_never_answered() {
     let running = start(Service::Mta, |_| {});

@@ -88,6 +88,32 @@ fn assert_says(notice: &str, parts: &[&str]) {
     }
 }
 
+/// RFC 5321 §4.5.4.1
+#[test]
+fn a_deadline_of_the_senders_comes_before_the_operators() {
+    let network = Arc::new(Network::default());
+    network.host("192.0.2.1:25", Manner::Busy("DELIVERBY", "450 4.2.1 the mailbox is busy"));
+    let running = start(&network, retry(None, 600_000));
+    for (by, subject, action) in [("BY=1;N", "Delayed:", "delayed"), ("BY=1;R", "Not delivered:", "failed")] {
+        let before = running.mail("ann@local.example").len();
+        let mut client = running.connect().greeted();
+        client.expect(&format!("MAIL FROM:<ann@local.example> {by}"), "250");
+        client.expect("RCPT TO:<x@a.example>", "250");
+        client.expect("DATA", "354");
+        client.send(HELLO.as_bytes());
+        let id = queue_id(&client.expect(".", "250"));
+        wait_for("a notice", || running.mail("ann@local.example").len() > before);
+        let told = running.mail("ann@local.example");
+        let notices = told.iter().map(|file| std::fs::read_to_string(file).unwrap());
+        let about = format!("\nX-Postrider-Queue-ID: {id}\n");
+        let notice = notices.into_iter().find(|notice| notice.contains(&about)).unwrap();
+        let action = format!("\nAction: {action}\n");
+        assert_says(&notice, &[&format!("\nSubject: {subject} "), &action, "\nDeliver-By-Date: "]);
+        let is_queued = running.queued().messages.iter().any(|message| message.id.to_string() == id);
+        assert_eq!(is_queued, by.ends_with('N'), "{by}");
+    }
+}
+
 #[test]
 fn the_sender_of_late_mail_hears_it_once_and_at_the_end_that_it_failed() {
     let network = Arc::new(Network::default());

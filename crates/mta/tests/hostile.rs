@@ -180,7 +180,12 @@ fn an_alias_that_leads_back_through_another_host_is_passed_once() {
     one.directory.alias_at("staff@local.example", &["staff@two.example"]);
     two.directory.alias_at("staff@two.example", &["staff@local.example"]);
     let sender = "friend@local.example";
-    one.connect().greeted().submit_from(sender, &["staff@local.example"], HELLO);
+    let mut client = one.connect().greeted();
+    client.expect(&format!("MAIL FROM:<{sender}>"), "250");
+    client.expect("RCPT TO:<staff@local.example>", "251");
+    client.expect("DATA", "354");
+    client.send(HELLO.as_bytes());
+    client.expect(".", "250");
     let notice = one.only_mail(sender);
     assert!(
         notice.contains("Status: 5.4.6") && notice.contains("has passed staff@local.example before"),

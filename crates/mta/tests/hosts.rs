@@ -129,6 +129,7 @@ fn way(change: impl FnOnce(&mut Way)) -> Arc<Way> {
     Arc::new(way)
 }
 
+/// RFC 5321 §5.1
 #[test]
 fn hosts_are_tried_by_preference_and_their_records_are_told() {
     let zone = zone(&[
@@ -169,6 +170,7 @@ fn mx_records_are_never_replaced_by_the_domains_own_address() {
     assert_eq!(Case::new(&zone, "a.example").refusal(), refusal);
 }
 
+/// RFC 7505 §4.2, RFC 3463 §3.5
 #[test]
 fn what_dns_cannot_say_or_says_for_good_decides_the_refusal() {
     let zone = zone(&[
@@ -226,6 +228,7 @@ fn what_dns_cannot_say_or_says_for_good_decides_the_refusal() {
     }
 }
 
+/// RFC 7505 §3
 #[test]
 fn a_null_mx_beside_others_means_nothing() {
     let zone = zone(&["a.example MX 0 .", "a.example MX 10 mx.example", "mx.example A 192.0.2.1"]);

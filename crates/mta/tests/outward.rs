@@ -75,6 +75,7 @@ fn a_host_that_cannot_be_reached_or_will_not_serve_is_passed_over_for_the_next()
         Manner::Down,
         Manner::Greets("421 4.3.2 not now"),
         Manner::Greets("554 5.7.1 never"),
+        Manner::Greets("521 5.3.2 no mail here"),
         Manner::Greets("nonsense"),
     ] {
         let network = Arc::new(Network::default());
@@ -102,6 +103,7 @@ fn it_fails_only_when_every_host_refuses_for_good() {
     wait_for("a deferral", || running.story("x@some.example").contains("deferred: 450 4.7.1 later"));
 }
 
+/// RFC 1047
 #[test]
 fn what_was_lost_after_the_dot_is_deferred_and_said_to_perhaps_arrive_twice() {
     let network = Arc::new(Network::default());
@@ -140,6 +142,47 @@ fn connections_are_used_again_and_one_that_ended_is_no_attempt() {
     wait_for("an empty queue", || is_empty(&running));
     assert!(good.connections.load(Ordering::SeqCst) <= 4, "{}", good.connections.load(Ordering::SeqCst));
     assert!(!running.story("x@b.example").contains("attempt 2"), "{}", running.story("x@b.example"));
+}
+
+#[test]
+fn a_host_that_names_its_limits_is_not_asked_for_more() {
+    let network = Arc::new(Network::default());
+    let one_each = network.host("192.0.2.1:25", Manner::Offers("LIMITS MAILMAX=1"));
+    let one_domain = network.host("192.0.2.9:587", Manner::Offers("LIMITS RCPTDOMAINMAX=1"));
+    let running = start(&network, zone(&[("a.example", &["192.0.2.1"])]));
+    submit(&running, 6, to("x@a.example"));
+    wait_for("an empty queue", || is_empty(&running));
+    assert_eq!((one_each.messages(), one_each.connections.load(Ordering::SeqCst)), (6, 6));
+    running.reconfigure(|settings| {
+        let way = Way { port: 587, ..Way::default() };
+        settings.rules.routes[1].hop = Hop::Smarthost("[192.0.2.9]".parse().unwrap(), Arc::new(way));
+    });
+    submit(&running, 1, |_| {
+        ["a@x.example", "b@y.example", "c@x.example", "d@z.example"].map(str::to_owned).to_vec()
+    });
+    wait_for("an empty queue", || is_empty(&running));
+    let taken = one_domain.taken.lock().unwrap().clone();
+    let recipients: Vec<_> = taken.into_iter().map(|(recipients, _)| recipients).collect();
+    assert_eq!(
+        recipients,
+        [vec!["<a@x.example>", "<c@x.example>"], vec!["<b@y.example>"], vec!["<d@z.example>"]]
+    );
+    wait_for("the story", || running.story("d@z.example").contains("relayed"));
+    let story = running.story("d@z.example");
+    assert!(
+        story.contains("the host takes no more over this connection") && !story.contains("deferred"),
+        "{story}"
+    );
+}
+
+#[test]
+fn it_fails_where_every_host_says_that_it_takes_no_mail() {
+    let network = Arc::new(Network::default());
+    network.host("192.0.2.1:25", Manner::Greets("521 no mail here"));
+    network.host("192.0.2.2:25", Manner::Greets("521 nor here"));
+    let running = start(&network, zone(&[("a.example", &["192.0.2.1", "192.0.2.2"])]));
+    submit(&running, 1, to("x@a.example"));
+    wait_for("a failure", || running.story("x@a.example").contains("failed: 521 nor here"));
 }
 
 #[test]

@@ -4,13 +4,23 @@
 //! needs. Nobody relays unless the operator wrote it down ([`crate::relay`]): other addresses of other
 //! domains are refused.
 
-use crate::expand::{Destination, Expansion};
-use crate::limits::{HOPS_DEFAULT, SESSIONS_PER_PEER_DEFAULT};
+mod recipient;
+
+pub use recipient::{destinations, forwards_to, known_recipient, meant, moved_to, no_route, takes_no_mail};
+
+use crate::expand::Expansion;
+use crate::limits::{FUTURE_RELEASE_DEFAULT, HOPS_DEFAULT, SESSIONS_PER_PEER_DEFAULT};
 use crate::local::Local;
-use crate::relay::{Permission, Relay, asks_for_routing};
-use crate::route::{self, Hop, Matches, Rule};
+use crate::moved::Moved;
+use crate::relay::Relay;
+use crate::route::{Hop, Matches, Rule};
+use crate::trust::Trust;
 use crate::verdict::{Decision, Verdict};
-use postrider_mail::{Code, Enhanced, ForwardPath, Host, Mailbox, Peer, Reason, Refusal};
+use postrider_mail::{
+    Code, Domain, Enhanced, ForwardPath, Mailbox, Peer, Priority, Reason, Refusal, Solicitation,
+};
+use std::collections::BTreeSet;
+use std::time::Duration;
 
 /// What the operator set.
 #[derive(Clone, Debug)]
@@ -25,6 +35,31 @@ pub struct Rules {
     pub hops_max: u32,
     /// Where mail goes, in order: the first rule that matches decides.
     pub routes: Vec<Rule>,
+    /// Whose word about another client is taken.
+    pub trust: Trust,
+    /// What is done about peers that talk before they may.
+    pub early_talkers: EarlyTalkers,
+    /// Kinds of solicitation that are refused (RFC 3865).
+    pub no_soliciting: Option<Solicitation>,
+    /// How far a client of `relay.from` may put a message off (RFC 4865); `None`: nobody may.
+    pub future_release_max: Option<Duration>,
+    /// The shortest time that a deadline of mode R may leave, in whole seconds (RFC 2852 §3); 0: any.
+    pub deliver_by_min: Duration,
+    /// Domains whose waiting mail any client may start with ETRN (RFC 1985).
+    pub etrn: BTreeSet<Domain>,
+    /// Whose users have moved.
+    pub moved: Moved,
+}
+
+/// What is done about a peer that talks before the greeting, or sends the next command before a reply that it
+/// had to wait for (RFC 5321 §4.3.1, RFC 2920 §3.1).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum EarlyTalkers {
+    /// The story tells it.
+    #[default]
+    Note,
+    /// It is refused.
+    Refuse,
 }
 
 impl Rules {
@@ -36,8 +71,33 @@ impl Rules {
             sessions_per_peer_max: SESSIONS_PER_PEER_DEFAULT,
             hops_max: HOPS_DEFAULT,
             routes: vec![Rule { matches: Matches::Local, hop: Hop::Local }],
+            trust: Trust::default(),
+            early_talkers: EarlyTalkers::default(),
+            no_soliciting: None,
+            future_release_max: Some(FUTURE_RELEASE_DEFAULT),
+            deliver_by_min: Duration::ZERO,
+            etrn: BTreeSet::new(),
+            moved: Moved::default(),
         }
     }
+}
+
+/// What a peer has done before its turn.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Manners {
+    /// It spoke before it was greeted.
+    pub before_greeting: bool,
+    /// The command whose reply it did not wait for, though it had to.
+    pub out_of_turn: Option<&'static str>,
+}
+
+/// What this host has too little of for more mail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shortage {
+    /// The disk of the queue is full, or nearly.
+    Disk,
+    /// Content fills the memory that it may have.
+    Memory,
 }
 
 /// What is asked.
@@ -45,6 +105,8 @@ impl Rules {
 pub enum Question<'a> {
     /// May this peer talk to us?
     Connect(&'a Peer),
+    /// May a transaction begin?
+    Sender,
     /// Is this recipient taken?
     Recipient {
         /// Who brings the message.
@@ -56,6 +118,8 @@ pub enum Question<'a> {
     Message {
         /// Its Received fields.
         hops: u32,
+        /// Its Solicitation fields.
+        solicitations: &'a [Solicitation],
     },
 }
 
@@ -65,6 +129,12 @@ pub enum Question<'a> {
 pub struct Facts {
     /// Sessions that this peer holds now, with this one.
     pub sessions_of_peer: u32,
+    /// Whether no mail is taken where it connected, from anyone.
+    pub is_closed: bool,
+    /// What it has done before its turn.
+    pub manners: Manners,
+    /// What this host has too little of.
+    pub short_of: Option<Shortage>,
     /// Who stands behind the recipient.
     pub directory: Fact<Expansion>,
 }
@@ -99,150 +169,111 @@ pub enum Admission {
 
 /// Decides.
 pub fn admit(rules: &Rules, facts: &Facts, question: Question<'_>) -> Admission {
-    match question {
-        Question::Connect(peer) => Admission::Verdict(connect(rules, facts, peer)),
-        Question::Recipient { peer, path } => recipient(rules, facts, peer, path),
-        Question::Message { hops } => Admission::Verdict(message(rules, hops)),
-    }
+    Admission::Verdict(match question {
+        Question::Connect(peer) => connect(rules, facts, peer),
+        Question::Sender => sender(rules, facts),
+        Question::Recipient { peer, path } => return recipient::recipient(rules, facts, peer, path),
+        Question::Message { hops, solicitations } => message(rules, hops, solicitations),
+    })
+}
+
+/// The priority a message gets: those who may send through us choose, others may only stand back
+/// (RFC 6710 §5).
+pub fn priority(rules: &Rules, peer: &Peer, said: Priority) -> Priority {
+    if rules.relay.network(peer.ip()).is_some() { said } else { said.min(Priority::default()) }
+}
+
+/// Whether any client may start what waits for this domain (RFC 1985).
+pub fn may_turn(rules: &Rules, domain: &Domain) -> bool {
+    rules.etrn.contains(domain)
 }
 
 fn connect(rules: &Rules, facts: &Facts, peer: &Peer) -> Verdict {
-    if facts.sessions_of_peer <= rules.sessions_per_peer_max {
-        return Verdict::accept("connect", "anyone may talk to us");
+    if facts.is_closed {
+        // RFC 7504 §3
+        let text = "no mail is taken here, from anyone";
+        return hang_up("closed", "this listener is for nobody".into(), 521, (5, 3, 2), text.into());
     }
-    let text =
-        format!("{} already holds {} sessions here; try again later", peer.ip(), rules.sessions_per_peer_max);
-    let reason = Reason::new("sessions-per-peer", text.as_str());
-    let refusal = Refusal::of(Code::of(421), Enhanced::of(4, 7, 0), text);
-    Verdict { decision: Decision::Disconnect(refusal), reason }
+    if let Some(shortage) = facts.short_of {
+        let (why, enhanced) = shortage.words();
+        return hang_up("shortage", why.into(), 421, enhanced, format!("{why}; please try again later"));
+    }
+    if facts.sessions_of_peer > rules.sessions_per_peer_max {
+        let text = format!(
+            "{} already holds {} sessions here; try again later",
+            peer.ip(),
+            rules.sessions_per_peer_max
+        );
+        return hang_up("sessions-per-peer", text.clone(), 421, (4, 7, 0), text);
+    }
+    if facts.manners.before_greeting && rules.early_talkers == EarlyTalkers::Refuse {
+        let why = "it spoke before it was greeted (RFC 5321 §4.3.1)".into();
+        return hang_up("manners", why, 554, (5, 5, 1), "a client waits for the greeting".into());
+    }
+    Verdict::accept("connect", "anyone may talk to us")
 }
 
-fn message(rules: &Rules, hops: u32) -> Verdict {
-    if hops <= rules.hops_max {
-        return Verdict::accept(
+fn sender(rules: &Rules, facts: &Facts) -> Verdict {
+    if let Some(shortage) = facts.short_of {
+        let (why, _) = shortage.words();
+        let reply = format!("{why}; please try again later");
+        return Verdict::refuse("shortage", why, Code::of(452), Enhanced::of(4, 3, 1), reply);
+    }
+    match facts.manners.out_of_turn {
+        Some(verb) if rules.early_talkers == EarlyTalkers::Refuse => Verdict::refuse(
+            "manners",
+            format!("it did not wait for the reply to {verb} (RFC 2920 §3.1)"),
+            Code::of(503),
+            Enhanced::of(5, 5, 1),
+            format!("a client waits for the reply to {verb}; begin a new session"),
+        ),
+        _ => Verdict::accept("sender", "anyone may send to addresses of ours"),
+    }
+}
+
+impl Shortage {
+    fn words(self) -> (&'static str, (u8, u16, u16)) {
+        match self {
+            Self::Disk => ("the disk is full here", (4, 3, 1)),
+            Self::Memory => ("too much is being received here at the moment", (4, 3, 2)),
+        }
+    }
+}
+
+fn hang_up(
+    check: &'static str,
+    why: String,
+    code: u16,
+    (class, subject, detail): (u8, u16, u16),
+    reply: String,
+) -> Verdict {
+    let refusal = Refusal::of(Code::of(code), Enhanced::of(class, subject, detail), reply);
+    Verdict { decision: Decision::Disconnect(refusal), reason: Reason::new(check, why) }
+}
+
+fn message(rules: &Rules, hops: u32, solicitations: &[Solicitation]) -> Verdict {
+    if hops > rules.hops_max {
+        return Verdict::refuse(
             "hops",
-            format!("{hops} Received fields, at most {} are taken", rules.hops_max),
+            format!("{hops} Received fields, more than {}", rules.hops_max),
+            Code::of(554),
+            Enhanced::of(5, 4, 6),
+            format!("this message has passed {hops} hosts: it goes round in circles"),
         );
     }
-    Verdict::refuse(
-        "hops",
-        format!("{hops} Received fields, more than {}", rules.hops_max),
-        Code::of(554),
-        Enhanced::of(5, 4, 6),
-        format!("this message has passed {hops} hosts: it goes round in circles"),
-    )
-}
-
-fn recipient(rules: &Rules, facts: &Facts, peer: &Peer, path: &ForwardPath) -> Admission {
-    let own;
-    let address = match path {
-        ForwardPath::Mailbox(mailbox) => mailbox,
-        ForwardPath::Postmaster => {
-            own = rules.local.own_postmaster();
-            &own
-        }
-    };
-    if rules.local.rules(address).is_none() {
-        return Admission::Verdict(elsewhere(rules, peer, address));
-    }
-    match &facts.directory {
-        Fact::Missing => Admission::Need(Need::Directory(address.clone())),
-        Fact::Unavailable(why) => Admission::Verdict(Verdict::refuse(
-            "directory",
-            why.as_str(),
-            Code::of(451),
-            Enhanced::of(4, 3, 0),
-            "the directory of users cannot be read now; please try again later",
-        )),
-        Fact::Known(expansion) => Admission::Verdict(known_recipient(address, expansion)),
-    }
-}
-
-/// The verdict on an address that is not ours: it needs a permission, then a route.
-fn elsewhere(rules: &Rules, peer: &Peer, address: &Mailbox) -> Verdict {
-    let (client, host) = (peer.ip(), address.host());
-    let not_permitted = |why: String, reply: String| {
-        Verdict::refuse("relay", why, Code::of(550), Enhanced::of(5, 7, 1), reply)
-    };
-    let Some(permission) = rules.relay.permission(client, address) else {
-        return not_permitted(
-            format!(
-                "{host} is not a domain of ours, nor in relay_domains, and {client} is not in relay_from"
-            ),
-            format!(
-                "{host} is not a domain of ours, and {client} may not send to others through this server"
-            ),
-        );
-    };
-    if matches!(permission, Permission::Domain(_)) && asks_for_routing(address) {
-        return not_permitted(
-            format!(
-                "{permission}: {address} asks the next host to send it on, and {client} is not in relay_from"
-            ),
-            "an address with %, ! or @ before its last @ may not be sent through this server".into(),
-        );
-    }
-    match route::onward(&rules.routes, &rules.local, address) {
-        Some(rule) => Verdict::accept("relay", format!("{permission}: {}", rule.hop)),
+    let refused = rules.no_soliciting.as_ref();
+    let meets = refused.and_then(|refused| solicitations.iter().find_map(|named| named.meets(refused)));
+    match meets {
+        Some(keyword) => Verdict::refuse(
+            "soliciting",
+            format!("its Solicitation field names {keyword}"),
+            Code::of(550),
+            Enhanced::of(5, 7, 1),
+            format!("solicitations of the kind {keyword} are not taken here"),
+        ),
         None => {
-            let reason = Reason::new("route", format!("{permission}, but no route leads to {host}"));
-            Verdict { decision: Decision::Refuse(no_route(host)), reason }
+            Verdict::accept("hops", format!("{hops} Received fields, at most {} are taken", rules.hops_max))
         }
-    }
-}
-
-/// The reply where mail may be sent on, and no route leads there.
-pub fn no_route(host: &Host) -> Refusal {
-    let text = format!("no route leads to {host} from this server");
-    Refusal::of(Code::of(550), Enhanced::of(5, 4, 4), text)
-}
-
-/// What an accepted recipient leads to: what the directory said of an address of ours; any other address goes
-/// on as it was given.
-pub fn destinations(facts: Facts, path: &ForwardPath) -> Vec<Destination> {
-    match (facts.directory, path) {
-        (Fact::Known(Expansion::Destinations(all)), _) => all,
-        (_, ForwardPath::Mailbox(address)) => vec![Destination { address: address.clone(), via: None }],
-        (_, ForwardPath::Postmaster) => Vec::new(),
-    }
-}
-
-/// The verdict on an address of ours, from what the directory knows of it.
-pub fn known_recipient(address: &Mailbox, expansion: &Expansion) -> Verdict {
-    let refuse =
-        |code, enhanced, why: String, reply: String| Verdict::refuse("directory", why, code, enhanced, reply);
-    match expansion {
-        Expansion::Destinations(all) => match all.as_slice() {
-            [only] if only.via.is_none() => {
-                Verdict::accept("directory", format!("{} has a mailbox", only.address))
-            }
-            [only] => Verdict::accept("directory", format!("{address} leads to {}", only.address)),
-            all => Verdict::accept("directory", format!("{address} leads to {} addresses", all.len())),
-        },
-        Expansion::NoSuchUser => refuse(
-            Code::of(550),
-            Enhanced::of(5, 1, 1),
-            format!("{address} is neither an account nor an alias"),
-            format!("there is no mailbox {address} here"),
-        ),
-        Expansion::TooMany => refuse(
-            Code::of(550),
-            Enhanced::of(5, 2, 4),
-            format!("{address} expands to more mailboxes than the limit"),
-            format!("the alias {address} is too large to be expanded"),
-        ),
-        Expansion::Elsewhere(member) => refuse(
-            Code::of(550),
-            Enhanced::of(5, 2, 4),
-            format!("{address} has the member {member}, and no route leads there"),
-            format!("the alias {address} leads to another host, where no route leads"),
-        ),
-        Expansion::Nobody(alias) => refuse(
-            Code::of(550),
-            Enhanced::of(5, 2, 4),
-            format!("{alias} leads to no account"),
-            format!("the alias {address} leads to nobody"),
-        ),
     }
 }
 

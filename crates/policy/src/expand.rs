@@ -1,5 +1,5 @@
 //! Who stands behind an address of ours: accounts, and addresses elsewhere, through aliases of aliases, each
-//! once (RFC 5321 §3.9.1). The reverse-path is kept: this is an alias, not a list (§3.9.2).
+//! once (RFC 5321 §3.9.1). The reverse-path is kept: this is an alias, not a list (RFC 5321 §3.9.2).
 //!
 //! A domain is local whatever its route: also where its mailboxes are in another process, reached by LMTP,
 //! an address must be known here to be taken.

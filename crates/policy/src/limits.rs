@@ -1,5 +1,7 @@
 //! Bounds of decisions, with units.
 
+use std::time::Duration;
+
 /// Destinations that one forward-path may expand to; a larger alias is refused.
 pub const DESTINATIONS_MAX: usize = 1000;
 
@@ -18,3 +20,6 @@ pub const SMTP_PORT: u16 = 25;
 
 /// Connections to one site at a time, at most; a site starts with far fewer.
 pub const CONNECTIONS_PER_SITE_DEFAULT: u32 = 20;
+
+/// How far the sender may put a message off, when nothing else is configured (RFC 4865 §4).
+pub const FUTURE_RELEASE_DEFAULT: Duration = Duration::from_secs(7 * 24 * 60 * 60);

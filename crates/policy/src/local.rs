@@ -28,13 +28,15 @@ pub enum Domains {
 pub struct DomainRules {
     /// What separates a user from a detail in `user+detail` (RFC 5233), if anything does.
     pub subaddress: Option<char>,
-    /// Whether VRFY and EXPN tell what the directory knows (RFC 5321 §7.3).
+    /// Whether VRFY and EXPN tell what the directory knows (RFC 5321 §7.3), and RCPT where an alias leads.
     pub verify: bool,
+    /// Whether the domain takes mail at all: one that does not refuses every address (RFC 7504 §4).
+    pub mail: bool,
 }
 
 impl Default for DomainRules {
     fn default() -> Self {
-        Self { subaddress: Some('+'), verify: false }
+        Self { subaddress: Some('+'), verify: false, mail: true }
     }
 }
 
@@ -43,7 +45,7 @@ impl Local {
     /// postmaster alone, unless it is listed.
     pub fn rules(&self, address: &Mailbox) -> Option<DomainRules> {
         match (&self.domains, address.host()) {
-            (Domains::Every, _) => Some(DomainRules { subaddress: None, verify: false }),
+            (Domains::Every, _) => Some(DomainRules { subaddress: None, verify: false, mail: true }),
             (Domains::These(domains), Host::Domain(domain)) => match domains.get(domain) {
                 Some(rules) => Some(rules.clone()),
                 None if *domain == self.hostname && is_postmaster(address) => Some(DomainRules::default()),

@@ -1,30 +1,36 @@
 //! Taking a message in: content, message and recipients in the open transaction, and what is lent with it.
 
 use crate::content::Matter;
-use crate::entry::{Accepted, Attempt, Message, Receipt, RecipientId, RouteKey, Target};
-use crate::flight::{Lent, LentRecipient};
+use crate::entry::{
+    Accepted, Attempt, Message, Notice, Receipt, RecipientId, RouteKey, State, Target, begins_at,
+};
+use crate::flight::{Lent, LentRecipient, moments};
 use crate::limits::{ATTEMPTS_PER_ACCEPT_MAX, RECIPIENTS_PER_ATTEMPT_MAX};
 use crate::new_message::{Lend, NewMessage, Source};
 use crate::rendition::{Content, Place};
-use crate::retry::By;
-use crate::row::traits;
+use crate::retry::Told;
+use crate::row::{by_mode, traits};
 use crate::turn::{Core, Fault};
-use postrider_mail::{Domain, HeloName, Recipient, SessionId, Text, UnixMillis};
+use postrider_mail::{Domain, EnvelopeId, HeloName, Recipient, SessionId, Solicitation, Text, UnixMillis};
 use rusqlite::params;
 use std::fs;
 use std::sync::Arc;
 
 /// What a commit lends under one key.
-type Batch = (RouteKey, Vec<Target>);
+type Batch = (RouteKey, Vec<(Target, Told)>);
 
 impl Core {
     pub(crate) fn accept(&mut self, new: &mut NewMessage) -> Result<Accepted, Fault> {
         let content = self.store_content(new)?;
-        let expires_at = self.settings.retry.expires(new.received_at);
+        let expires_at = new.expires(&self.settings.retry);
         self.store_message(new, &content, expires_at)?;
         let batches = self.store_recipients(new, expires_at)?;
+        self.store_expanded(new)?;
         self.tally.stored(new.id);
         self.expiry.note(expires_at);
+        if let Some(by) = new.requests.by {
+            self.deadlines.note(by.at);
+        }
         self.batch.octets += 1024 + if content.is_in_memory() { content.facts.size } else { 0 };
         let attempts = self.lend_accepted(new, content, expires_at, batches);
         Ok(Accepted { receipt: Receipt::after_commit(new.id), attempts })
@@ -74,24 +80,25 @@ impl Core {
         content: &Content,
         expires_at: UnixMillis,
     ) -> Result<(), Fault> {
-        let reception = &new.reception;
+        let (reception, requests) = (&new.reception, &new.requests);
         let peer = reception.peer.as_ref();
         self.connection
             .prepare_cached(
                 "INSERT INTO message (id, content, open, prefix, cuts, reverse_path, body, priority, received_at, \
                  expires_at, held_at, held_why, account, service, peer, helo, protocol, tls, session, message_id, \
-                 from_domain) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, \
-                 ?19, ?20, ?21)",
+                 from_domain, smtputf8, ret, envid, by_time, by_mode, release_at, solicit) VALUES (?1, ?2, ?3, ?4, ?5, \
+                 ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, \
+                 ?27, ?28)",
             )?
             .execute(params![
                 new.id.row(),
                 content.id.row(),
-                new.recipients.len() as i64,
+                (new.recipients.len() + new.expanded.len()) as i64,
                 new.rendition.prefix(),
                 new.rendition.cuts_row(),
                 new.reverse_path.to_string(),
                 new.body.map(|body| body.to_string()),
-                new.priority,
+                new.order(),
                 new.received_at.get(),
                 expires_at.get(),
                 new.held.as_ref().map(|_| new.received_at.get()),
@@ -105,6 +112,13 @@ impl Core {
                 reception.session.map(SessionId::row),
                 new.message_id.as_ref().map(Text::as_str),
                 new.from_domain.as_ref().map(Domain::ascii),
+                requests.smtputf8,
+                requests.ret.map(|ret| ret.to_string()),
+                requests.envid.as_ref().map(EnvelopeId::to_xtext),
+                requests.by.map(|by| by.at.get()),
+                requests.by.map(by_mode),
+                requests.release_at.map(UnixMillis::get),
+                requests.solicit.as_ref().map(Solicitation::as_str),
             ])?;
         Ok(())
     }
@@ -112,16 +126,21 @@ impl Core {
     /// Stores the recipients; those that are lent are in flight from the first.
     fn store_recipients(&mut self, new: &NewMessage, expires_at: UnixMillis) -> Result<Vec<Batch>, Fault> {
         let mut batches: Vec<Batch> = Vec::new();
-        let now = new.received_at;
-        let by = By { received_at: now, expires_at, delay_told: new.is_untold() };
-        let retry_at = self.settings.retry.next(now, 1, by, self.dice.of(new.id, 1));
+        let begins_at = begins_at(new.received_at, &new.requests);
+        let moments = moments(begins_at, expires_at, new.requests.by);
+        let dice = self.dice.of(new.id, 1);
         for (number, (recipient, key)) in (0u32..).zip(&new.recipients) {
             let open = batches
                 .iter()
                 .position(|(of, targets)| of == key && targets.len() < RECIPIENTS_PER_ATTEMPT_MAX);
             let lent = (open.is_some() || batches.len() < ATTEMPTS_PER_ACCEPT_MAX) && self.lends(new, key);
             let waits = new.held.is_none() && !lent;
-            let next_attempt = if lent { retry_at } else { now };
+            let told = new.told(recipient);
+            let next_attempt = if lent {
+                self.settings.retry.next(new.received_at, 1, moments, told, dice)
+            } else {
+                begins_at
+            };
             self.store_recipient(new, number, recipient, key, waits, lent, next_attempt)?;
             if lent {
                 let target = Target {
@@ -130,13 +149,15 @@ impl Core {
                     given: recipient.given.clone(),
                     via: recipient.via.clone(),
                     attempts: 0,
+                    notify: recipient.notify,
+                    orcpt: recipient.orcpt.clone(),
                 };
                 match open.and_then(|at| batches.get_mut(at)) {
-                    Some((_, targets)) => targets.push(target),
-                    None => batches.push((key.clone(), vec![target])),
+                    Some((_, targets)) => targets.push((target, told)),
+                    None => batches.push((key.clone(), vec![(target, told)])),
                 }
             } else if waits {
-                self.schedule.note(key, now.get());
+                self.schedule.note(key, begins_at.get());
                 self.batch.woke = true;
             }
         }
@@ -151,7 +172,7 @@ impl Core {
             Lend::All => true,
             Lend::Keys(keys) => keys.contains(key),
         };
-        wanted && new.held.is_none() && !self.schedule.is_paused(key)
+        wanted && new.held.is_none() && new.is_due() && !self.schedule.is_paused(key)
     }
 
     #[expect(clippy::too_many_arguments, reason = "one row, column by column")]
@@ -170,7 +191,8 @@ impl Core {
         self.connection
             .prepare_cached(
                 "INSERT INTO recipient (message, ordinal, address, given, via, route_key, priority, state, pending, \
-                 boot, attempts, next_attempt, delay_told) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 0, ?8, ?9, ?10, ?11, ?12)",
+                 boot, attempts, next_attempt, delay_told, notify, orcpt) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 0, ?8, \
+                 ?9, ?10, ?11, ?12, ?13, ?14)",
             )?
             .execute(params![
                 new.id.row(),
@@ -179,13 +201,41 @@ impl Core {
                 (given != address).then_some(given),
                 recipient.via.as_ref().map(ToString::to_string),
                 key.as_str(),
-                new.priority,
+                new.order(),
                 waits,
                 lent.then_some(self.boot),
                 u32::from(lent),
                 next_attempt.get(),
-                new.is_untold(),
+                new.told(recipient).row(),
+                recipient.notify.map(|notify| notify.to_string()),
+                recipient.orcpt.as_ref().map(ToString::to_string),
             ])?;
+        Ok(())
+    }
+
+    /// Stores those that an alias was expanded for: final, with the notice owed.
+    fn store_expanded(&mut self, new: &NewMessage) -> Result<(), Fault> {
+        let sql = "INSERT INTO recipient (message, ordinal, address, given, notify, orcpt, route_key, priority, state, \
+                   pending, attempts, next_attempt, last_time, notice_owed) \
+                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 0, 0, ?10, ?10, ?11)";
+        for (number, recipient) in (new.recipients.len()..).zip(&new.expanded) {
+            let address = recipient.address.to_string();
+            let given = recipient.given.to_string();
+            self.connection.prepare_cached(sql)?.execute(params![
+                new.id.row(),
+                number as i64,
+                address,
+                (given != address).then_some(given),
+                recipient.notify.map(|notify| notify.to_string()),
+                recipient.orcpt.as_ref().map(ToString::to_string),
+                RouteKey::local().as_str(),
+                new.order(),
+                State::Expanded as i64,
+                new.received_at.get(),
+                Notice::Success as i64,
+            ])?;
+            self.batch.octets += 512;
+        }
         Ok(())
     }
 
@@ -203,6 +253,7 @@ impl Core {
             id: new.id,
             reverse_path: new.reverse_path.clone(),
             body: new.body,
+            requests: new.requests.clone(),
             rendition: Arc::new(new.rendition.clone()),
             hop_count: content.hop_count,
             content,
@@ -212,11 +263,10 @@ impl Core {
             session: new.reception.session,
             released: false,
         });
-        let whole = new.recipients.len();
-        let attempts = batches.into_iter().map(|(key, targets)| {
-            let told = vec![new.is_untold(); targets.len()];
-            self.lend(new.received_at, &message, key, targets, &told, whole)
-        });
+        let open = new.recipients.len() + new.expanded.len();
+        let attempts = batches
+            .into_iter()
+            .map(|(key, targets)| self.lend(new.received_at, &message, key, targets, open));
         attempts.collect()
     }
 
@@ -226,18 +276,16 @@ impl Core {
         now: UnixMillis,
         message: &Arc<Message>,
         key: RouteKey,
-        targets: Vec<Target>,
-        delay_told: &[bool],
+        targets: Vec<(Target, Told)>,
         open: usize,
     ) -> Attempt {
         let id = self.ids.attempt_id(now);
-        let recipients = targets.iter().zip(delay_told).map(|(target, &delay_told)| LentRecipient {
-            ordinal: target.id.0,
-            attempts: target.attempts + 1,
-            delay_told,
-        });
-        let lent = Lent::of(message, key.clone(), open == targets.len(), recipients.collect());
+        let lent = targets
+            .iter()
+            .map(|(target, told)| LentRecipient::of(target, target.attempts.saturating_add(1), *told));
+        let lent = Lent::of(message, key.clone(), open == targets.len(), lent.collect());
         self.flight.put(id, lent);
-        Attempt { id, message: Arc::clone(message), key, recipients: targets }
+        let recipients = targets.into_iter().map(|(target, _)| target).collect();
+        Attempt { id, message: Arc::clone(message), key, recipients }
     }
 }

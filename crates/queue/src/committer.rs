@@ -84,6 +84,20 @@ impl Committer {
     }
 }
 
+/// What a request is answered, on this thread.
+#[cfg(test)]
+pub(crate) fn drive<T>(committer: &mut Committer, ask: impl Future<Output = T>) -> T {
+    use std::task::{Context, Poll, Waker};
+    let mut ask = std::pin::pin!(ask);
+    let mut context = Context::from_waker(Waker::noop());
+    loop {
+        if let Poll::Ready(answer) = ask.as_mut().poll(&mut context) {
+            return answer;
+        }
+        let _ = committer.step();
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -93,20 +107,9 @@ mod tests {
     use std::pin::{Pin, pin};
     use std::sync::Arc;
     use std::sync::atomic::{AtomicU64, Ordering};
-    use std::task::{Context, Poll, Waker};
+    use std::task::{Context, Waker};
 
     const NOW: UnixMillis = UnixMillis::new(1_795_372_275_042);
-
-    fn drive<T>(committer: &mut Committer, ask: impl Future<Output = T>) -> T {
-        let mut ask = pin!(ask);
-        let mut context = Context::from_waker(Waker::noop());
-        loop {
-            if let Poll::Ready(answer) = ask.as_mut().poll(&mut context) {
-                return answer;
-            }
-            let _ = committer.step();
-        }
-    }
 
     fn message(queue: &Queue, ids: &mut IdMaker) -> NewMessage {
         let mut draft = queue.draft(ids.queue_id(NOW));

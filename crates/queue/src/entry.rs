@@ -7,7 +7,8 @@ use crate::limits::ROUTE_KEY_OCTETS_MAX;
 use crate::new_message::NewMessage;
 use crate::rendition::{Content, Rendition};
 use postrider_mail::{
-    AttemptId, Body, Domain, ForwardPath, Mailbox, QueueId, Reply, ReversePath, SessionId, Text, UnixMillis,
+    AttemptId, Body, Domain, ForwardPath, Mailbox, Notify, OriginalRecipient, QueueId, Reply, Requests,
+    ReversePath, SessionId, Text, UnixMillis,
 };
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -130,6 +131,8 @@ pub struct Message {
     pub reverse_path: ReversePath,
     /// What MAIL declared of the content.
     pub body: Option<Body>,
+    /// What else its sender asked for.
+    pub requests: Requests,
     /// What leaves: read it with `message.content.read(&message.rendition)`.
     pub rendition: Arc<Rendition>,
     /// The octets as received.
@@ -138,7 +141,8 @@ pub struct Message {
     pub hop_count: u32,
     /// When it came.
     pub received_at: UnixMillis,
-    /// When it is given up.
+    /// When it is given up: so long after its reception or release, or at the deadline that its sender set
+    /// (`BY=…;R`).
     pub expires_at: UnixMillis,
     /// Its Message-ID field.
     pub message_id: Option<Text>,
@@ -146,6 +150,19 @@ pub struct Message {
     pub session: Option<SessionId>,
     /// It was held once, and the operator let it go on.
     pub released: bool,
+}
+
+impl Message {
+    /// When its delivery might begin: at its reception, or at the release its sender asked for
+    /// (RFC 4865 §4).
+    pub(crate) fn begins_at(&self) -> UnixMillis {
+        begins_at(self.received_at, &self.requests)
+    }
+}
+
+/// When the delivery of a message received at this moment may begin.
+pub(crate) fn begins_at(received_at: UnixMillis, requests: &Requests) -> UnixMillis {
+    requests.release_at.map_or(received_at, |release| release.max(received_at))
 }
 
 /// One recipient of an attempt.
@@ -161,6 +178,10 @@ pub struct Target {
     pub via: Option<Mailbox>,
     /// Attempts before this one.
     pub attempts: u32,
+    /// Of what the sender wants to hear (RFC 3461 §4.1).
+    pub notify: Option<Notify>,
+    /// The recipient as the original sender named it (RFC 3461 §4.2).
+    pub orcpt: Option<OriginalRecipient>,
 }
 
 /// One message, lent for one try under one key to at most
@@ -195,6 +216,20 @@ pub enum Outcome {
     Failed,
 }
 
+/// Whether the sender is owed a notice of success, where an outcome is one (delivered, relayed, expanded).
+/// Never at the null path.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SuccessNotice {
+    /// Where NOTIFY asked for it.
+    #[default]
+    IfAsked,
+    /// Not by us: what NOTIFY asked for was passed on to a host that tells it (RFC 3461 §5.2.1).
+    PassedOn,
+    /// Unless NOTIFY forbids all notices: a trace was asked for, or a deadline was given to a host that
+    /// knows none (RFC 2852 §4).
+    Always,
+}
+
 /// The outcome of a try and who said so.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fate {
@@ -204,12 +239,14 @@ pub struct Fate {
     pub reply: Reply,
     /// Who answered: the host and address, or the name of the local agent.
     pub mta: Text,
+    /// Whether a success is told.
+    pub success: SuccessNotice,
 }
 
 impl Fate {
-    /// A fate from its parts.
+    /// A fate from its parts; a success is told where NOTIFY asked for it.
     pub fn new(outcome: Outcome, reply: Reply, mta: impl Into<Text>) -> Self {
-        Self { outcome, reply, mta: mta.into() }
+        Self { outcome, reply, mta: mta.into(), success: SuccessNotice::IfAsked }
     }
 }
 
@@ -256,6 +293,8 @@ pub enum Notice {
     Failure = 1,
     /// It is late and still tried.
     Delay = 2,
+    /// It was delivered, taken by the next host, or expanded: the recipient's [`State`] says which.
+    Success = 3,
 }
 
 impl Notice {
@@ -263,6 +302,7 @@ impl Notice {
         match number {
             1 => Some(Self::Failure),
             2 => Some(Self::Delay),
+            3 => Some(Self::Success),
             _ => None,
         }
     }
@@ -291,8 +331,8 @@ pub struct Settlement {
     pub became: Became,
     /// A notice that is now owed.
     pub owed: Option<Notice>,
-    /// A notice that would be owed and may not be sent, as the reverse-path is null (RFC 5321 §4.5.5): the
-    /// caller journals and counts it.
+    /// A notice of failure that may not be sent, as the reverse-path is null (RFC 5321 §4.5.5) or NOTIFY
+    /// does not ask for it (RFC 3461 §4.1): the caller journals and counts it.
     pub forbidden: Option<Notice>,
 }
 

@@ -5,7 +5,7 @@
 //! is here is for mail that no one comes to try. It is given a little longer, [`Retry::grace`], so that a
 //! last try finds room; the same time after a start, and no less than
 //! [`RECLAIM_JITTER`](crate::limits::RECLAIM_JITTER), so that mail is tried once more after a long standstill.
-//! Held mail does not expire, and what is in flight is settled by whoever holds it.
+//! Mail whose sender wants it back at a deadline has no such grace: see `deadline`. Held mail does not expire, and what is in flight is settled by whoever holds it.
 //!
 //! An index gives messages in order of expiry, and a mark says how far it was looked through, so that those
 //! that are past it (in flight, or with only a notice owed) are not looked at again. Whatever makes a
@@ -14,7 +14,7 @@
 //! [`Retry::grace`]: crate::Retry::grace
 
 use crate::entry::{Message, RouteKey, Settlement, Target};
-use crate::flight::Lent;
+use crate::flight::{Lent, LentRecipient};
 use crate::limits::{EXPIRED_PER_LEASE_MAX, EXPIRY_LOOKS_MAX, RECIPIENTS_PER_ATTEMPT_MAX};
 use crate::row;
 use crate::settle::{Decision, expired_reply};
@@ -22,6 +22,7 @@ use crate::turn::{Core, Fault};
 use postrider_mail::{QueueId, Reply, UnixMillis};
 use rusqlite::{OptionalExtension, params};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Recipients that were given up without another try.
 #[derive(Clone, Debug)]
@@ -48,13 +49,33 @@ pub struct ExpiredRecipient {
     pub settlement: Settlement,
 }
 
-/// How far the index was looked through.
+/// How far an index of messages by a moment was looked through.
+#[derive(Debug)]
+pub(crate) struct Mark {
+    /// The last message looked at: its moment, and its id.
+    pub(crate) looked: (i64, i64),
+    /// Nothing behind `looked` has a moment before this; the least number: not known.
+    pub(crate) next: i64,
+}
+
+impl Mark {
+    /// Before the first.
+    pub(crate) fn first() -> Self {
+        Self { looked: (i64::MIN, i64::MIN), next: i64::MIN }
+    }
+
+    /// Something waits that has this moment.
+    pub(crate) fn note(&mut self, moment: UnixMillis) {
+        let before = moment.get().saturating_sub(1);
+        self.looked = self.looked.min((before, i64::MAX));
+        self.next = self.next.min(moment.get());
+    }
+}
+
+/// How far messages were looked through in order of their expiry.
 #[derive(Debug)]
 pub(crate) struct Expiry {
-    /// The last message looked at: when it expires, and its id.
-    looked: (i64, i64),
-    /// Nothing behind `looked` expires before this; the least number: not known.
-    next: i64,
+    mark: Mark,
     /// Nothing is given up before this.
     begins: UnixMillis,
 }
@@ -62,14 +83,12 @@ pub(crate) struct Expiry {
 impl Expiry {
     /// Looks from the first message on, once `begins` has come.
     pub(crate) fn new(begins: UnixMillis) -> Self {
-        Self { looked: (i64::MIN, i64::MIN), next: i64::MIN, begins }
+        Self { mark: Mark::first(), begins }
     }
 
     /// Something waits that expires at this moment.
     pub(crate) fn note(&mut self, expires_at: UnixMillis) {
-        let before = expires_at.get().saturating_sub(1);
-        self.looked = self.looked.min((before, i64::MAX));
-        self.next = self.next.min(expires_at.get());
+        self.mark.note(expires_at);
     }
 
     /// The clock went back: what it was to wait for may be far away. Small steps put nothing off.
@@ -89,21 +108,21 @@ impl Core {
         let mut given_up = Vec::new();
         let horizon = self.expiry_horizon(now);
         for _ in 0..EXPIRY_LOOKS_MAX {
-            let begun = now >= self.expiry.begins || self.expiry.next == i64::MIN;
-            if !begun || self.expiry.next > horizon {
+            let begun = now >= self.expiry.begins || self.expiry.mark.next == i64::MIN;
+            if !begun || self.expiry.mark.next > horizon {
                 break;
             }
             let Some((expires_at, id)) = self.expiring()? else {
-                self.expiry.next = i64::MAX;
+                self.expiry.mark.next = i64::MAX;
                 break;
             };
-            self.expiry.next = expires_at;
+            self.expiry.mark.next = expires_at;
             if expires_at > horizon || now < self.expiry.begins {
                 break;
             }
             match self.expire_one(id, now) {
                 Ok(Some(expired)) => given_up.push(expired),
-                Ok(None) => self.expiry.looked = (expires_at, id.row()),
+                Ok(None) => self.expiry.mark.looked = (expires_at, id.row()),
                 Err(Fault::Rejected(why)) => self.set_aside(id, &why, now)?,
                 Err(fault) => return Err(fault),
             }
@@ -116,38 +135,38 @@ impl Core {
 
     /// When the next lease has something to give up.
     pub(crate) fn expiry_due(&self) -> Option<i64> {
-        let grace = i64::try_from(self.settings.retry.grace().as_millis()).unwrap_or(i64::MAX);
-        let next = self.expiry.next.saturating_add(grace).max(self.expiry.begins.get());
-        (self.expiry.next < i64::MAX).then_some(next)
+        let grace = millis(self.settings.retry.grace());
+        let next = self.expiry.mark.next.saturating_add(grace).max(self.expiry.begins.get());
+        (self.expiry.mark.next < i64::MAX).then_some(next)
     }
 
     fn expiry_horizon(&self, now: UnixMillis) -> i64 {
-        let grace = i64::try_from(self.settings.retry.grace().as_millis()).unwrap_or(i64::MAX);
-        now.get().saturating_sub(grace)
+        now.get().saturating_sub(millis(self.settings.retry.grace()))
     }
 
     /// The message behind the mark that expires first.
     fn expiring(&self) -> Result<Option<(i64, QueueId)>, Fault> {
         let sql = "SELECT expires_at, id FROM message INDEXED BY message_expiring \
                    WHERE held_at IS NULL AND (expires_at, id) > (?1, ?2) ORDER BY expires_at, id LIMIT 1";
-        let (at, id) = self.expiry.looked;
+        let (at, id) = self.expiry.mark.looked;
         let mut statement = self.connection.prepare_cached(sql)?;
         let found = statement.query_row([at, id], |row| Ok((row.get(0)?, row::queue_id(row, 1)?)));
         Ok(found.optional()?)
     }
 
     /// Gives up recipients of one message that wait; `None`: none does.
-    fn expire_one(&mut self, id: QueueId, now: UnixMillis) -> Result<Option<Expired>, Fault> {
+    pub(crate) fn expire_one(&mut self, id: QueueId, now: UnixMillis) -> Result<Option<Expired>, Fault> {
         let mut statement = self.connection.prepare_cached(
-            "SELECT ordinal, address, given, via, attempts, route_key, last_reply, delay_told FROM recipient \
+            "SELECT ordinal, address, given, via, attempts, notify, orcpt, route_key, last_reply, delay_told FROM recipient \
              WHERE message = ?1 AND pending ORDER BY ordinal LIMIT ?2",
         )?;
+        let at = row::BEHIND_TARGET;
         let waiting = statement
             .query_map(params![id.row(), RECIPIENTS_PER_ATTEMPT_MAX as i64], |row| {
-                let key: String = row.get(5)?;
+                let key: String = row.get(at)?;
                 let key = RouteKey::new(&key).map_err(|_| row::damaged("route key"))?;
-                let reply = row.get_ref(6)?.as_str_or_null()?.and_then(row::reply);
-                Ok((row::target(row)?, key, reply, row.get::<_, bool>(7)?))
+                let reply = row.get_ref(at + 1)?.as_str_or_null()?.and_then(row::reply);
+                Ok((row::target(row)?, key, reply, row::told(row, at + 2)?))
             })?
             .collect::<rusqlite::Result<Vec<_>>>()?;
         drop(statement);
@@ -162,12 +181,11 @@ impl Core {
         };
         let whole = open as usize == waiting.len();
         let mut lent = Lent::of(&message, RouteKey::local(), whole, Vec::new());
-        let may_owe = lent.may_owe(&self.shelf);
         let mut decisions = Vec::with_capacity(waiting.len());
         let mut recipients = Vec::with_capacity(waiting.len());
-        for (target, key, reply, delay_told) in waiting {
-            let answered = reply.is_some();
-            let decision = Decision::expired(may_owe, target.id, target.attempts, delay_told, answered);
+        for (target, key, reply, told) in waiting {
+            let one = LentRecipient::of(&target, target.attempts, told);
+            let decision = Decision::expired(lent.may_owe(&self.shelf, one), one, reply.is_some());
             let (settlement, reply) = (decision.settlement(), reply.unwrap_or_else(expired_reply));
             recipients.push(ExpiredRecipient { target, key, reply, settlement });
             decisions.push(decision);
@@ -177,17 +195,21 @@ impl Core {
     }
 }
 
+/// Whole milliseconds.
+pub(crate) fn millis(time: Duration) -> i64 {
+    i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn what_waits_again_moves_the_mark_back() {
-        let mut expiry = Expiry::new(UnixMillis::new(0));
-        (expiry.looked, expiry.next) = ((50, 3), i64::MAX);
-        expiry.note(UnixMillis::new(70));
-        assert_eq!((expiry.looked, expiry.next), ((50, 3), 70));
-        expiry.note(UnixMillis::new(50));
-        assert_eq!((expiry.looked, expiry.next), ((49, i64::MAX), 50));
+        let mut mark = Mark { looked: (50, 3), next: i64::MAX };
+        mark.note(UnixMillis::new(70));
+        assert_eq!((mark.looked, mark.next), ((50, 3), 70));
+        mark.note(UnixMillis::new(50));
+        assert_eq!((mark.looked, mark.next), ((49, i64::MAX), 50));
     }
 }

@@ -21,6 +21,16 @@ pub struct Facts {
     pub eight_bit_body: bool,
     /// A NUL anywhere.
     pub nul: bool,
+    /// A CR or LF anywhere that is not part of a CRLF: only what came as BINARYMIME may have one.
+    pub bare_newline: bool,
+}
+
+impl Facts {
+    /// Whether it is lines, however long, each but perhaps the last with its CRLF: what DATA can carry
+    /// (RFC 5321 §2.3.8).
+    pub fn is_lines(&self) -> bool {
+        !self.nul && !self.bare_newline
+    }
 }
 
 /// Gathers [`Facts`], chunk by chunk; how the content is cut into chunks makes no difference.
@@ -31,6 +41,8 @@ pub(crate) struct Gatherer {
     /// Octets of the line that has not ended yet.
     line: u64,
     last: u8,
+    /// CRs that no LF has followed yet.
+    lone_crs: usize,
     /// The line before ended in CRLF; so does the nothing before the first.
     after_crlf: bool,
 }
@@ -38,13 +50,22 @@ pub(crate) struct Gatherer {
 impl Gatherer {
     pub(crate) fn new() -> Self {
         let hash = Xxh3::new();
-        Self { hash, facts: Facts::default(), in_header: true, line: 0, last: 0, after_crlf: true }
+        Self {
+            hash,
+            facts: Facts::default(),
+            in_header: true,
+            line: 0,
+            last: 0,
+            lone_crs: 0,
+            after_crlf: true,
+        }
     }
 
     pub(crate) fn take(&mut self, chunk: &[u8]) {
         let Some(&last) = chunk.last() else { return };
         self.hash.update(chunk);
         self.facts.nul = self.facts.nul || memchr(0, chunk).is_some();
+        self.lone_crs += memchr_iter(b'\r', chunk).count();
         let body_from = self.lines(chunk);
         let (header, body) = chunk.split_at(body_from);
         self.facts.eight_bit_header |= !header.is_ascii();
@@ -62,6 +83,8 @@ impl Gatherer {
             let octets = self.line + (lf - from) as u64;
             let crlf = octets > 0 && before == b'\r';
             let octets = octets - u64::from(crlf);
+            self.facts.bare_newline |= !crlf;
+            self.lone_crs -= usize::from(crlf);
             self.facts.line_octets_max = self.facts.line_octets_max.max(octets);
             if self.in_header && crlf && octets == 0 && self.after_crlf {
                 self.in_header = false;
@@ -84,6 +107,7 @@ impl Gatherer {
         let mut facts = self.facts;
         facts.checksum = self.hash.digest();
         facts.line_octets_max = facts.line_octets_max.max(self.line);
+        facts.bare_newline |= self.lone_crs > 0;
         if self.in_header {
             facts.header_octets = facts.size;
         }
@@ -104,6 +128,7 @@ mod tests {
         gatherer.facts()
     }
 
+    /// RFC 5321 §4.5.3.1.6
     #[test]
     fn a_message_is_measured_while_it_streams() {
         let facts = facts(&[b"Subject: \xc3\xbc\r", b"\n\r", b"\nfour\r\n\0"]);
@@ -139,6 +164,10 @@ mod tests {
                 eight_bit_header: !content[..end].is_ascii(),
                 eight_bit_body: !content[end..].is_ascii(),
                 nul: content.contains(&0),
+                bare_newline: {
+                    let plain = String::from_utf8_lossy(&content).replace("\r\n", "");
+                    plain.contains(['\r', '\n'])
+                },
             });
         }
     }

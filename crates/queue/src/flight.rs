@@ -1,9 +1,10 @@
 //! What is lent out: the attempts of this boot, in memory, as of the transaction that is open. A rollback
 //! takes back what the transaction did here, so memory and disk never differ.
 
-use crate::entry::{Message, RecipientId, RouteKey};
+use crate::entry::{Message, RecipientId, RouteKey, Target};
+use crate::retry::{Moments, Told};
 use crate::shelf::Shelf;
-use postrider_mail::{AttemptId, QueueId, UnixMillis};
+use postrider_mail::{AttemptId, ByMode, DeliverBy, Notify, QueueId, UnixMillis};
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 
@@ -14,8 +15,9 @@ pub(crate) struct Lent {
     pub(crate) content: QueueId,
     pub(crate) key: RouteKey,
     pub(crate) null_path: bool,
-    pub(crate) received_at: UnixMillis,
+    pub(crate) begins_at: UnixMillis,
     pub(crate) expires_at: UnixMillis,
+    pub(crate) by: Option<DeliverBy>,
     /// The attempt holds every recipient of its message that is still open.
     pub(crate) whole: bool,
     /// Those not yet settled.
@@ -30,17 +32,25 @@ impl Lent {
             content: message.content.id,
             key,
             null_path: message.reverse_path.mailbox().is_none(),
-            received_at: message.received_at,
+            begins_at: message.begins_at(),
             expires_at: message.expires_at,
+            by: message.requests.by,
             whole,
             recipients,
         }
     }
 
     /// Whether a notice of failure is owed to anyone. Nobody is told at the null path (RFC 5321 §4.5.5), but
-    /// what fails there may be owed to postmaster.
-    pub(crate) fn may_owe(&self, shelf: &Shelf) -> bool {
-        !self.null_path || shelf.null_paths_owe.load(Ordering::Relaxed)
+    /// what fails there may be owed to postmaster. Nor is anyone told whom NOTIFY leaves out
+    /// (RFC 3461 §4.1, RFC 3461 §5.2.6).
+    pub(crate) fn may_owe(&self, shelf: &Shelf, recipient: LentRecipient) -> bool {
+        recipient.notify.is_none_or(|notify| notify.wants(Notify::FAILURE))
+            && (!self.null_path || shelf.null_paths_owe.load(Ordering::Relaxed))
+    }
+
+    /// The moments that a try falls on.
+    pub(crate) fn moments(&self) -> Moments {
+        moments(self.begins_at, self.expires_at, self.by)
     }
 
     /// Takes one of the recipients out, if it is there.
@@ -50,13 +60,27 @@ impl Lent {
     }
 }
 
+/// The moments that a try falls on, from what is known of a message.
+pub(crate) fn moments(begins_at: UnixMillis, expires_at: UnixMillis, by: Option<DeliverBy>) -> Moments {
+    let deadline = by.filter(|by| by.mode == ByMode::Notify).map(|by| by.at);
+    Moments { begins_at, expires_at, deadline }
+}
+
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct LentRecipient {
     pub(crate) ordinal: u32,
     /// With this one.
     pub(crate) attempts: u32,
-    /// No notice of delay is owed any more, or ever.
-    pub(crate) delay_told: bool,
+    /// Of which delays no notice is owed any more, or ever.
+    pub(crate) told: Told,
+    /// Of what the sender wants to hear.
+    pub(crate) notify: Option<Notify>,
+}
+
+impl LentRecipient {
+    pub(crate) fn of(target: &Target, attempts: u32, told: Told) -> Self {
+        Self { ordinal: target.id.0, attempts, told, notify: target.notify }
+    }
 }
 
 #[derive(Debug, Default)]

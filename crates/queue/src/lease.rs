@@ -4,14 +4,22 @@
 //! stand before the others. The next attempt of a recipient is written before this one is handed out: a
 //! crash repeats an attempt late rather than at once and for ever.
 //!
+//! The highest priority goes first under a key (RFC 6710 §5). Lest the lowest starve while a destination is
+//! too slow for all, one turn in [`PATIENCE`] goes to what has been due for longest, whatever its priority,
+//! once that has been due for [`STARVING_AFTER`].
+//!
 //! What a lease costs depends on what it names and hands out, not on how much waits: the schedule gives keys
 //! in order of time, and no more keys without room can stand before the others than the lease names.
 
+use crate::deadline::Passed;
 use crate::entry::{Attempt, Message, RouteKey, Target};
+use crate::expire::{Mark, millis};
+use crate::flight::moments;
 use crate::limits::{
-    ATTEMPTS_PER_LEASE_MAX, ATTEMPTS_PER_MESSAGE_MAX, KEYS_PER_SWEEP, PRIORITIES, RECIPIENTS_PER_ATTEMPT_MAX,
+    ATTEMPTS_PER_LEASE_MAX, ATTEMPTS_PER_MESSAGE_MAX, KEYS_PER_SWEEP, PATIENCE, PRIORITIES,
+    RECIPIENTS_PER_ATTEMPT_MAX, STARVING_AFTER,
 };
-use crate::retry::By;
+use crate::retry::Told;
 use crate::room::{Lease, Leased, Room};
 use crate::row;
 use crate::turn::{Core, Fault};
@@ -33,8 +41,8 @@ enum Head {
     Empty,
 }
 
-/// Recipients with whether they were told of a delay.
-type Targets = Vec<(Target, bool)>;
+/// Recipients with what the sender was told of their delay.
+type Targets = Vec<(Target, Told)>;
 
 impl Core {
     pub(crate) fn lease(&mut self, ask: &Lease) -> Result<Leased, Fault> {
@@ -42,16 +50,24 @@ impl Core {
         if now < self.latest {
             self.schedule.begin_sweep();
             self.expiry.stepped_back(now.plus(self.settings.retry.grace()));
+            self.deadlines = Mark::first();
         }
         self.latest = now;
         self.sweep(now)?;
-        let expired = self.expire(now)?;
+        let Passed { mut expired, owing } = self.pass_deadlines(now)?;
+        expired.extend(self.expire(now)?);
         let mut room = Room::new(ask);
-        let keys = self.due_keys(&room, ask.limit.min(ATTEMPTS_PER_LEASE_MAX), now);
-        let attempts = self.lend_rounds(keys, &mut room, ask.limit, now)?;
-        let moments = [self.next_key(&room), self.schedule.sweep_due(now.get()), self.expiry_due()];
+        let limit = if self.is_behind_deadlines(now) { 0 } else { ask.limit };
+        let keys = self.due_keys(&room, limit.min(ATTEMPTS_PER_LEASE_MAX), now);
+        let attempts = self.lend_rounds(keys, &mut room, limit, now)?;
+        let moments = [
+            self.next_key(&room),
+            self.schedule.sweep_due(now.get()),
+            self.expiry_due(),
+            self.deadline_due(),
+        ];
         let next_due = moments.into_iter().flatten().min().map(UnixMillis::new);
-        Ok(Leased { attempts, expired, next_due })
+        Ok(Leased { attempts, expired, owing, next_due })
     }
 
     /// Keys with something due and room for it, those that wait longest first.
@@ -112,7 +128,8 @@ impl Core {
     /// schedule.
     fn lend_message(&mut self, key: &RouteKey, now: UnixMillis) -> Result<Vec<Attempt>, Fault> {
         for _ in 0..SET_ASIDE_MAX {
-            let id = match self.head(key, now)? {
+            let is_patient = self.dice.roll().is_multiple_of(PATIENCE);
+            let id = match self.head(key, now, is_patient)? {
                 Head::Due(id) => id,
                 Head::Later(due) => {
                     self.schedule.set(key, due);
@@ -150,8 +167,8 @@ impl Core {
         let mut attempts = Vec::with_capacity(targets.len().div_ceil(RECIPIENTS_PER_ATTEMPT_MAX));
         let mut targets = targets.into_iter();
         while !targets.as_slice().is_empty() {
-            let (lot, told): (Vec<_>, Vec<_>) = targets.by_ref().take(RECIPIENTS_PER_ATTEMPT_MAX).unzip();
-            attempts.push(self.lend(now, &message, key.clone(), lot, &told, open));
+            let lot = targets.by_ref().take(RECIPIENTS_PER_ATTEMPT_MAX).collect();
+            attempts.push(self.lend(now, &message, key.clone(), lot, open));
         }
         attempts
     }
@@ -164,16 +181,22 @@ impl Core {
         Ok(())
     }
 
-    /// What stands first under a key: the smallest priority that has something due.
-    fn head(&self, key: &RouteKey, now: UnixMillis) -> Result<Head, Fault> {
+    /// What stands first under a key: the highest priority that has something due. `is_patient`: what has
+    /// been due for longest instead, if that is [`STARVING_AFTER`].
+    fn head(&self, key: &RouteKey, now: UnixMillis, is_patient: bool) -> Result<Head, Fault> {
         let mut head = Head::Empty;
+        let mut oldest = now.get().saturating_sub(millis(STARVING_AFTER)).saturating_add(1);
         self.each_priority(key, |_, _, due, id| {
             head = match head {
-                _ if due <= now.get() => Head::Due(id),
+                Head::Due(_) if due >= oldest => return Ok(true),
+                _ if due <= now.get() => {
+                    oldest = oldest.min(due);
+                    Head::Due(id)
+                }
                 Head::Later(other) => Head::Later(due.min(other)),
                 _ => Head::Later(due),
             };
-            Ok(!matches!(head, Head::Due(_)))
+            Ok(is_patient || !matches!(head, Head::Due(_)))
         })?;
         Ok(head)
     }
@@ -212,14 +235,15 @@ impl Core {
     ) -> Result<Option<(Message, usize, Targets)>, Fault> {
         let mut statement = self.connection.prepare_cached(row::MESSAGE)?;
         let Some((message, open)) = row::message(&mut statement, id, &self.shelf)? else { return Ok(None) };
-        let sql = "SELECT ordinal, address, given, via, attempts, delay_told FROM recipient \
-                   WHERE message = ?1 AND pending AND route_key = ?2 AND next_attempt <= ?3 ORDER BY ordinal LIMIT ?4";
-        let mut statement = self.connection.prepare_cached(sql)?;
+        let mut statement = self.connection.prepare_cached(
+            "SELECT ordinal, address, given, via, attempts, notify, orcpt, delay_told FROM recipient \
+             WHERE message = ?1 AND pending AND route_key = ?2 AND next_attempt <= ?3 ORDER BY ordinal LIMIT ?4",
+        )?;
         let soon = now.plus(self.settings.retry.gather());
         let limit = (ATTEMPTS_PER_MESSAGE_MAX * RECIPIENTS_PER_ATTEMPT_MAX) as i64;
         let targets = statement
             .query_map(params![id.row(), key.as_str(), soon.get(), limit], |row| {
-                Ok((row::target(row)?, row.get::<_, bool>(5)?))
+                Ok((row::target(row)?, row::told(row, row::BEHIND_TARGET)?))
             })?
             .collect::<rusqlite::Result<Targets>>()?;
         Ok((!targets.is_empty()).then_some((message, open as usize, targets)))
@@ -229,14 +253,10 @@ impl Core {
         let sql = "UPDATE recipient SET pending = 0, boot = ?3, attempts = attempts + 1, next_attempt = ?4 \
                    WHERE message = ?1 AND ordinal = ?2";
         let mut statement = self.connection.prepare_cached(sql)?;
-        for (target, delay_told) in targets {
+        let moments = moments(message.begins_at(), message.expires_at, message.requests.by);
+        for (target, told) in targets {
             let tries = target.attempts.saturating_add(1);
-            let by = By {
-                received_at: message.received_at,
-                expires_at: message.expires_at,
-                delay_told: *delay_told,
-            };
-            let next = self.settings.retry.next(now, tries, by, self.dice.of(message.id, tries));
+            let next = self.settings.retry.next(now, tries, moments, *told, self.dice.of(message.id, tries));
             statement.execute(params![message.id.row(), target.id.0, self.boot, next.get()])?;
             self.batch.octets += 512;
         }
@@ -244,7 +264,8 @@ impl Core {
     }
 
     /// Reads the next keys of the index into the schedule. After the clock went back, and at start, moments
-    /// beyond the longest wait are moved to it: a stepped clock strands nothing.
+    /// beyond the longest wait are moved to it: a stepped clock strands nothing. A release is a moment that
+    /// the sender chose, and stays.
     fn sweep(&mut self, now: UnixMillis) -> Result<(), Fault> {
         let Some(mut at) = self.schedule.sweep(now.get()) else { return Ok(()) };
         for _ in 0..KEYS_PER_SWEEP {
@@ -275,13 +296,14 @@ impl Core {
         self.each_priority(key, |core, priority, _, _| {
             let sql = "UPDATE recipient SET next_attempt = ?3 WHERE (message, ordinal) IN (SELECT message, ordinal \
                        FROM recipient INDEXED BY recipient_pending \
-                       WHERE pending AND route_key = ?1 AND priority = ?2 AND next_attempt > ?3 LIMIT ?4)";
+                       WHERE pending AND route_key = ?1 AND priority = ?2 AND next_attempt > ?3 AND next_attempt > \
+                       coalesce((SELECT release_at FROM message WHERE id = recipient.message), 0) LIMIT ?4)";
             let mut statement = core.connection.prepare_cached(sql)?;
             let moved = statement.execute(params![key.as_str(), priority, latest.get(), CLAMPED_ROWS_MAX])?;
             more |= moved >= CLAMPED_ROWS_MAX as usize;
             Ok(true)
         })?;
-        match self.head(key, now)? {
+        match self.head(key, now, false)? {
             Head::Due(_) => self.schedule.note(key, now.get()),
             Head::Later(due) => self.schedule.note(key, due),
             Head::Empty => {}

@@ -18,7 +18,9 @@
 //! leaves; [`Queue::settle`] records each fate as it comes; [`Queue::owed`] and [`Queue::apply`] turn a
 //! failure into a notice, in one transaction. Recipients that are routed elsewhere by the time of their
 //! attempt get another key by [`Queue::reroute`]; what no one comes to try ends with its expiry
-//! ([`Leased::expired`]). The order of calls and all crash points:
+//! ([`Leased::expired`]). What the sender asked for is kept and honoured here: no try before a release
+//! (RFC 4865), none behind a deadline (RFC 2852), the higher priority first (RFC 6710), and of notices those
+//! that NOTIFY names (RFC 3461). The order of calls and all crash points:
 //!
 //! | crash | found at start | what follows |
 //! |---|---|---|
@@ -31,6 +33,7 @@
 mod accept;
 mod committer;
 mod content;
+mod deadline;
 mod entry;
 mod error;
 mod expire;
@@ -62,7 +65,7 @@ pub use committer::Committer;
 pub use content::{Draft, Sealed};
 pub use entry::{
     Accepted, Applied, Attempt, Became, Change, Fate, Message, Notice, Outcome, Receipt, RecipientId,
-    RouteKey, Settled, Settlement, State, Target,
+    RouteKey, Settled, Settlement, State, SuccessNotice, Target,
 };
 pub use error::{AcceptError, ContentError, OpenError, Poisoned, Unable};
 pub use expire::{Expired, ExpiredRecipient};
@@ -77,7 +80,7 @@ pub use rendition::{Content, NotARendition, Reader, Rendition};
 pub use retry::Retry;
 pub use room::{Lease, Leased};
 pub use shelf::Share;
-pub use view::{HeldView, Listing, Owed, OwedRecipient, PauseView, RecipientView, Stats, View};
+pub use view::{HeldView, Listing, Owed, OwedRecipient, PauseView, RecipientView, RequestsView, Stats, View};
 
 /// What an operator may set.
 #[derive(Clone, Copy, Debug, PartialEq)]

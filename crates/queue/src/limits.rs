@@ -51,10 +51,11 @@ pub const BATCH_MAX: usize = 512;
 /// Attempts that one lease hands out at most.
 pub const ATTEMPTS_PER_LEASE_MAX: usize = 1000;
 
-/// Lots of recipients, each of one message, that one lease gives up as expired.
+/// Lots of recipients, each of one message, that one lease gives up as expired, and as many whose deadline
+/// has passed.
 pub const EXPIRED_PER_LEASE_MAX: usize = 100;
 
-/// Messages that one lease looks at to find those.
+/// Messages that one lease looks at to find those, and those.
 pub const EXPIRY_LOOKS_MAX: usize = 1000;
 
 /// Route keys the schedule keeps in memory (about 200 octets each). Those beyond are found by sweeping.
@@ -65,6 +66,12 @@ pub const KEYS_PER_SWEEP: usize = 512;
 
 /// Different priorities that can stand under one key (RFC 6710: -9 to 9).
 pub const PRIORITIES: std::ops::RangeInclusive<i8> = -9..=9;
+
+/// One turn in so many under a key goes to what has been due for longest, whatever its priority.
+pub const PATIENCE: u64 = 8;
+
+/// How long something must have been due for such a turn.
+pub const STARVING_AFTER: Duration = Duration::from_secs(10 * 60);
 
 /// Messages of one page of a listing, and of one step of hold, release, retry or delete.
 pub const PAGE_MESSAGES_MAX: usize = 1000;

@@ -7,7 +7,7 @@
 use crate::Settings;
 use crate::committer::Committer;
 use crate::error::OpenError;
-use crate::expire::Expiry;
+use crate::expire::{Expiry, Mark};
 use crate::flight::Flight;
 use crate::housekeeping::{Checkpointer, Housekeeping};
 use crate::limits::{LOST_NAMES_MAX, RECLAIM_JITTER, REQUESTS_MAX};
@@ -144,6 +144,7 @@ pub fn open(root: &Path, settings: Settings, seed: u64, now: UnixMillis) -> Resu
         schedule,
         // What another boot had in flight is due within the jitter, and is tried before it is given up.
         expiry: Expiry::new(now.plus(settings.retry.grace().max(RECLAIM_JITTER))),
+        deadlines: Mark::first(),
         tally,
         batch: Batch::default(),
         keeping,

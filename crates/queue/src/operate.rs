@@ -19,7 +19,7 @@ pub(crate) enum Action {
     /// Kept and not tried, until released. Held time does not count towards expiry.
     Hold(Reason),
     Release,
-    /// Due now.
+    /// Due now, before its release too.
     Retry,
     /// Removed without a notice.
     Delete,
@@ -53,10 +53,7 @@ impl Core {
             let changed = match &ask.action {
                 Action::Hold(reason) => self.hold_one(id, reason, ask.now)?,
                 Action::Release => self.release_one(id, ask.now)?,
-                Action::Retry => {
-                    let sql = "UPDATE recipient SET next_attempt = ?2 WHERE message = ?1 AND pending RETURNING route_key";
-                    self.due_now(sql, id, ask.now)?
-                }
+                Action::Retry => self.retry_one(id, ask.now)?,
                 Action::Delete => self.remove(id)?,
             };
             ids.extend(changed.then_some(id));
@@ -78,17 +75,37 @@ impl Core {
     }
 
     fn release_one(&mut self, id: QueueId, now: UnixMillis) -> Result<bool, Fault> {
-        let sql = "UPDATE message SET expires_at = expires_at + max(0, ?2 - held_at), held_at = NULL \
-                   WHERE id = ?1 AND held_at IS NOT NULL RETURNING expires_at";
+        // Held time does not count towards expiry. A deadline that the sender set stays what it is.
+        let sql = "UPDATE message SET held_at = NULL, expires_at = min(expires_at + max(0, ?2 - held_at), \
+                   CASE WHEN by_mode IN ('R', 'RT') THEN by_time ELSE ?3 END) \
+                   WHERE id = ?1 AND held_at IS NOT NULL RETURNING expires_at, by_time";
         let mut statement = self.connection.prepare_cached(sql)?;
-        let expires_at = statement.query_row([id.row(), now.get()], |row| row.get(0)).optional()?;
+        let moments = statement.query_row(params![id.row(), now.get(), i64::MAX], |row| {
+            Ok((row.get(0)?, row.get::<_, Option<i64>>(1)?))
+        });
+        let moments = moments.optional()?;
         drop(statement);
-        let Some(expires_at) = expires_at else { return Ok(false) };
+        let Some((expires_at, by)) = moments else { return Ok(false) };
         self.expiry.note(UnixMillis::new(expires_at));
-        let sql = "UPDATE recipient SET pending = 1, next_attempt = ?2 \
+        if let Some(by) = by {
+            self.deadlines.note(UnixMillis::new(by));
+        }
+        let sql = "UPDATE recipient SET pending = 1, next_attempt = \
+                   max(?2, coalesce((SELECT release_at FROM message WHERE id = ?1), ?2)) \
                    WHERE message = ?1 AND state = 0 AND boot IS NULL RETURNING route_key";
         self.due_now(sql, id, now)?;
         Ok(true)
+    }
+
+    /// Makes what waits due now. Who kept it for a later release has been overruled: that is now.
+    fn retry_one(&mut self, id: QueueId, now: UnixMillis) -> Result<bool, Fault> {
+        let sql = "UPDATE recipient SET next_attempt = ?2 WHERE message = ?1 AND pending RETURNING route_key";
+        let is_due = self.due_now(sql, id, now)?;
+        if is_due {
+            let sql = "UPDATE message SET release_at = ?2 WHERE id = ?1 AND release_at > ?2";
+            self.connection.prepare_cached(sql)?.execute([id.row(), now.get()])?;
+        }
+        Ok(is_due)
     }
 
     /// Runs an update that makes rows due and gives their keys; false when there were none.

@@ -243,6 +243,20 @@ impl Queue {
         self.shelf.health()
     }
 
+    /// Octets that the spool's disk has free for us, beside what is set aside. One system call.
+    ///
+    /// # Errors
+    /// The system does not say.
+    pub fn disk_free_octets(&self) -> io::Result<u64> {
+        self.shelf.folder.free_octets()
+    }
+
+    /// Octets of content in memory, and how many there may be before drafts go to disk.
+    pub fn memory_octets(&self) -> (usize, usize) {
+        let budget = &self.shelf.budget;
+        (budget.used(), budget.max())
+    }
+
     /// Whether failures of messages with a null reverse-path are owed as others are, for whoever tells
     /// postmaster of them. Not unless it is set; it holds for what is settled from now on.
     pub fn owe_for_null_paths(&self, owe: bool) {

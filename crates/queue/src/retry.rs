@@ -4,8 +4,8 @@
 //! together does not come back together; the recipients of one message are moved alike, so that they can
 //! share a transaction again. Arithmetic is in milliseconds: no wait is truncated to a step.
 //!
-//! A try falls on the moment at which the sender is to be told of a delay, and the last one on the moment of
-//! expiry. A notice of delay is decided when a try fails, as only then is there something to tell: mail that
+//! A try falls on the moments at which the sender is to be told of a delay (when it is late, and at a
+//! deadline that the sender set), and the last one on the moment of expiry. A notice of delay is decided when a try fails, as only then is there something to tell: mail that
 //! is not tried then (its key is paused or has no room, or it is held) owes it after its next try.
 
 use crate::limits::{
@@ -26,11 +26,12 @@ pub struct Retry {
     pub longest: Duration,
     /// A wait is moved by up to this part of itself either way; 0 to 0.5.
     pub jitter: f64,
-    /// How long after its reception a message is given up; at most [`EXPIRY_MAX`].
+    /// How long after its reception, or after its release (RFC 4865 §4), a message is given up; at most
+    /// [`EXPIRY_MAX`].
     pub expiry: Duration,
-    /// How long after its reception the sender of a message is told that it is late, once per recipient;
-    /// `None`: never. Only of messages that ask for it
-    /// ([`NewMessage::set_delay_notices`](crate::NewMessage::set_delay_notices)).
+    /// How long after its reception or release the sender of a message is told that it is late, once per
+    /// recipient; `None`: never. Only where NOTIFY asks for it (RFC 3461 §4.1); without NOTIFY, of messages
+    /// that are told so ([`NewMessage::set_delay_notices`](crate::NewMessage::set_delay_notices)).
     pub delay_notice_after: Option<Duration>,
 }
 
@@ -61,9 +62,9 @@ impl Retry {
         Duration::try_from_secs_f64(moved.min(longest)).map_or(self.longest, |wait| wait.min(self.longest))
     }
 
-    /// When a message received at this moment is given up.
-    pub(crate) fn expires(&self, received_at: UnixMillis) -> UnixMillis {
-        received_at.plus(self.expiry.min(EXPIRY_MAX))
+    /// When a message is given up whose delivery may begin at this moment.
+    pub(crate) fn expires(&self, begins_at: UnixMillis) -> UnixMillis {
+        begins_at.plus(self.expiry.min(EXPIRY_MAX))
     }
 
     /// How long after its expiry a message is given up although no try was made.
@@ -76,26 +77,72 @@ impl Retry {
         self.first.min(self.longest) / GATHER_PART
     }
 
-    /// When the sender of a message received at this moment is to be told that it is late.
-    pub(crate) fn late_from(&self, received_at: UnixMillis) -> Option<UnixMillis> {
-        self.delay_notice_after.map(|after| received_at.plus(after.min(EXPIRY_MAX)))
+    /// When the sender is to be told that a message is late.
+    fn late_from(&self, moments: Moments) -> Option<UnixMillis> {
+        self.delay_notice_after.map(|after| moments.begins_at.plus(after.min(EXPIRY_MAX)))
     }
 
-    /// When the next try is due: after the wait, but not after what `by` says.
-    pub(crate) fn next(&self, now: UnixMillis, tries: u32, by: By, dice: u64) -> UnixMillis {
-        let late_from = self.late_from(by.received_at).filter(|&at| !by.delay_told && at > now);
-        let latest = late_from.map_or(by.expires_at, |at| at.min(by.expires_at));
+    /// When the next try is due: after the wait, but not after a moment that a try is to fall on.
+    pub(crate) fn next(
+        &self,
+        now: UnixMillis,
+        tries: u32,
+        moments: Moments,
+        told: Told,
+        dice: u64,
+    ) -> UnixMillis {
+        let late_from = self.late_from(moments).filter(|_| !told.has(Told::LATE));
+        let deadline = moments.deadline.filter(|_| !told.has(Told::DEADLINE));
+        let to_tell = late_from.into_iter().chain(deadline).filter(|&at| at > now).min();
+        let latest = to_tell.map_or(moments.expires_at, |at| at.min(moments.expires_at));
         now.plus(self.wait(tries, dice).max(Duration::from_millis(1))).min(latest.max(now))
+    }
+
+    /// What the sender has been told after a try that failed now; `None`: there is nothing new to tell.
+    pub(crate) fn tell(&self, now: UnixMillis, moments: Moments, told: Told) -> Option<Told> {
+        if !told.has(Told::DEADLINE) && moments.deadline.is_some_and(|at| now >= at) {
+            return Some(told.and(Told::LATE).and(Told::DEADLINE));
+        }
+        let is_late = self.late_from(moments).is_some_and(|from| now >= from);
+        (is_late && !told.has(Told::LATE)).then(|| told.and(Told::LATE))
     }
 }
 
 /// The moments that a try falls on, whatever the wait.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct By {
-    pub(crate) received_at: UnixMillis,
+pub(crate) struct Moments {
+    /// Its reception or release.
+    pub(crate) begins_at: UnixMillis,
     pub(crate) expires_at: UnixMillis,
-    /// The sender was told of a delay, or is not to be.
-    pub(crate) delay_told: bool,
+    /// When the sender is told that it was not delivered in time (RFC 2852 §4, mode `N`).
+    pub(crate) deadline: Option<UnixMillis>,
+}
+
+/// Of which delays the sender was told about a recipient, or is not to be. Stored as a number.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Told(u8);
+
+impl Told {
+    /// That it is late.
+    pub(crate) const LATE: Self = Self(1);
+    /// That its deadline has passed.
+    pub(crate) const DEADLINE: Self = Self(2);
+
+    pub(crate) fn has(self, one: Self) -> bool {
+        self.0 & one.0 != 0
+    }
+
+    pub(crate) fn and(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    pub(crate) fn row(self) -> i64 {
+        self.0.into()
+    }
+
+    pub(crate) fn from_row(number: i64) -> Option<Self> {
+        u8::try_from(number).ok().filter(|number| *number <= 3).map(Self)
+    }
 }
 
 /// SplitMix64: enough for jitter, and the same run from the same seed.
@@ -138,6 +185,7 @@ mod tests {
 
     const NO_JITTER: u64 = 1 << 63;
 
+    /// RFC 5321 §4.5.4.1
     #[test]
     fn waits_grow_from_five_minutes_to_four_hours() {
         let retry = Retry::default();
@@ -148,24 +196,43 @@ mod tests {
     #[test]
     fn the_last_try_falls_on_the_moment_of_expiry() {
         let (now, expires) = (UnixMillis::new(1_000), UnixMillis::new(2_000));
-        assert_eq!(Retry::default().next(now, 1, by(expires), 7), expires);
-        assert_eq!(Retry::default().next(expires, 1, by(now), 7), expires);
+        assert_eq!(Retry::default().next(now, 1, until(expires), Told::LATE, 7), expires);
+        assert_eq!(Retry::default().next(expires, 1, until(now), Told::LATE, 7), expires);
     }
 
-    fn by(expires_at: UnixMillis) -> By {
-        By { received_at: UnixMillis::new(0), expires_at, delay_told: true }
+    fn until(expires_at: UnixMillis) -> Moments {
+        Moments { begins_at: UnixMillis::new(0), expires_at, deadline: None }
     }
 
     #[test]
     fn a_try_falls_on_the_moment_of_the_notice_of_delay() {
         let retry = Retry::default();
-        let received_at = UnixMillis::new(0);
-        let late = received_at.plus(DELAY_NOTICE_DEFAULT);
-        let untold = By { received_at, expires_at: received_at.plus(retry.expiry), delay_told: false };
+        let begins_at = UnixMillis::new(0);
+        let late = begins_at.plus(DELAY_NOTICE_DEFAULT);
+        let moments = until(begins_at.plus(retry.expiry));
         let now = UnixMillis::new(late.get() - 60_000);
-        assert_eq!(retry.next(now, 9, untold, NO_JITTER), late);
-        assert!(retry.next(late, 9, untold, NO_JITTER) > late);
-        assert!(retry.next(now, 9, By { delay_told: true, ..untold }, NO_JITTER) > late);
+        assert_eq!(retry.next(now, 9, moments, Told::default(), NO_JITTER), late);
+        assert!(retry.next(late, 9, moments, Told::default(), NO_JITTER) > late);
+        assert!(retry.next(now, 9, moments, Told::LATE, NO_JITTER) > late);
+        let sooner = UnixMillis::new(late.get() - 30_000);
+        let moments = Moments { deadline: Some(sooner), ..moments };
+        assert_eq!(retry.next(now, 9, moments, Told::default(), NO_JITTER), sooner);
+        assert_eq!(retry.next(now, 9, moments, Told::DEADLINE, NO_JITTER), late);
+    }
+
+    #[test]
+    fn a_delay_is_told_once_and_a_missed_deadline_once_more() {
+        let retry = Retry::default();
+        let late = UnixMillis::new(0).plus(DELAY_NOTICE_DEFAULT);
+        let deadline = late.plus(DELAY_NOTICE_DEFAULT);
+        let moments = Moments { deadline: Some(deadline), ..until(UnixMillis::new(0).plus(retry.expiry)) };
+        let both = Told::LATE.and(Told::DEADLINE);
+        assert_eq!(retry.tell(UnixMillis::new(0), moments, Told::default()), None);
+        assert_eq!(retry.tell(late, moments, Told::default()), Some(Told::LATE));
+        assert_eq!(retry.tell(late, moments, Told::LATE), None);
+        assert_eq!(retry.tell(deadline, moments, Told::LATE), Some(both));
+        assert_eq!(retry.tell(deadline, moments, Told::default()), Some(both), "one notice says both");
+        assert_eq!(retry.tell(deadline, moments, both), None);
     }
 
     #[test]
@@ -213,7 +280,7 @@ mod tests {
             let (mut now, mut tries) = (start, 0u32);
             while now < expires {
                 tries += 1;
-                let next = retry.next(now, tries, by(expires), dice.roll());
+                let next = retry.next(now, tries, until(expires), Told::LATE, dice.roll());
                 prop_assert!(next > now);
                 now = next;
                 prop_assert!(tries < 500);

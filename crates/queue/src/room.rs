@@ -29,6 +29,9 @@ pub struct Leased {
     pub attempts: Vec<Attempt>,
     /// What was given up, as it expired before its key had room for a last try.
     pub expired: Vec<Expired>,
+    /// Notices became owed about recipients that still wait: their delivery deadline has passed
+    /// (RFC 2852 §4).
+    pub owing: bool,
     /// When to ask again, unless [`Queue::changed`](crate::Queue::changed) says so sooner or room is made.
     /// What waits under a key without room counts only for its expiry.
     pub next_due: Option<UnixMillis>,

@@ -4,9 +4,11 @@
 use crate::entry::{Message, RecipientId, Target};
 use crate::facts::Facts;
 use crate::rendition::{Content, Place, Rendition};
+use crate::retry::Told;
 use crate::shelf::Shelf;
 use postrider_mail::{
-    Code, Enhanced, ForwardPath, Mailbox, QueueId, Reply, ReversePath, SessionId, Text, UnixMillis,
+    ByMode, Code, DeliverBy, Enhanced, EnvelopeId, ForwardPath, Mailbox, Priority, QueueId, Reply, Requests,
+    ReversePath, SessionId, Text, UnixMillis,
 };
 use rusqlite::types::Type;
 use rusqlite::{Row, Statement};
@@ -70,15 +72,25 @@ pub(crate) fn reply(text: &str) -> Option<Reply> {
     Some(Reply::of_lines(code, enhanced, lines.map(Text::clean)))
 }
 
+/// What the sender was told of a delay.
+pub(crate) fn told(row: &Row<'_>, column: usize) -> rusqlite::Result<Told> {
+    Told::from_row(row.get(column)?).ok_or_else(|| damaged("note of what was told"))
+}
+
 /// The flags of [`Facts`] as one number.
 pub(crate) fn traits(facts: &Facts) -> i64 {
-    i64::from(facts.eight_bit_header) | i64::from(facts.eight_bit_body) << 1 | i64::from(facts.nul) << 2
+    i64::from(facts.eight_bit_header)
+        | i64::from(facts.eight_bit_body) << 1
+        | i64::from(facts.nul) << 2
+        | i64::from(facts.bare_newline) << 3
 }
 
 /// The columns that [`message`] reads, in its order.
 pub(crate) const MESSAGE: &str = "SELECT m.id, m.reverse_path, m.body, m.prefix, m.cuts, m.received_at, m.expires_at, \
      m.message_id, m.session, c.id, c.octets IS NULL, c.size, c.checksum, c.header_octets, c.line_octets_max, \
-     c.traits, c.hop_count, m.open, m.held_at IS NULL AND m.held_why IS NOT NULL FROM message m JOIN content c ON c.id = m.content WHERE m.id = ?1";
+     c.traits, c.hop_count, m.open, m.held_at IS NULL AND m.held_why IS NOT NULL, m.smtputf8, m.ret, m.envid, \
+     m.by_time, m.by_mode, m.priority, m.release_at, m.solicit \
+     FROM message m JOIN content c ON c.id = m.content WHERE m.id = ?1";
 
 /// Reads [`MESSAGE`]; the number is that of recipients still open. `None`: no such row.
 pub(crate) fn message(
@@ -90,12 +102,12 @@ pub(crate) fn message(
     let Some(row) = rows.next()? else { return Ok(None) };
     let cuts: Option<Vec<u8>> = row.get(4)?;
     let rendition = Rendition::from_row(row.get(3)?, cuts.as_deref()).map_err(|_| damaged("rendition"))?;
-    let body = row.get_ref(2)?.as_str_or_null()?.map(|body| parsed(body, "BODY")).transpose()?;
     let session: Option<i64> = row.get(8)?;
     let message = Message {
         id: queue_id(row, 0)?,
         reverse_path: parsed::<ReversePath>(row.get_ref(1)?.as_str()?, "reverse-path")?,
-        body,
+        body: optional(row, 2, "BODY")?,
+        requests: requests(row)?,
         rendition: Arc::new(rendition),
         content: content(row, shelf)?,
         hop_count: small(row, 16, "hop count")?,
@@ -106,6 +118,50 @@ pub(crate) fn message(
         released: row.get(18)?,
     };
     Ok(Some((message, small(row, 17, "number of open recipients")?)))
+}
+
+/// Reads the columns of [`MESSAGE`] from `smtputf8` on.
+fn requests(row: &Row<'_>) -> rusqlite::Result<Requests> {
+    let envid = row.get_ref(21)?.as_str_or_null()?.map(EnvelopeId::from_xtext).transpose();
+    let priority: i64 = row.get(24)?;
+    Ok(Requests {
+        smtputf8: row.get(19)?,
+        ret: optional(row, 20, "RET")?,
+        envid: envid.map_err(|_| damaged("ENVID"))?,
+        by: match row.get_ref(23)?.as_str_or_null()? {
+            Some(mode) => Some(deliver_by(row.get(22)?, mode).ok_or_else(|| damaged("BY"))?),
+            None => None,
+        },
+        // Stored so that the smaller goes first.
+        priority: Priority::clamped(i8::try_from(-priority.clamp(-9, 9)).unwrap_or(0)),
+        release_at: row.get::<_, Option<i64>>(25)?.map(UnixMillis::new),
+        solicit: optional(row, 26, "SOLICIT")?,
+    })
+}
+
+/// How a deadline's mode is stored: as in `BY=`, but for the seconds.
+pub(crate) fn by_mode(by: DeliverBy) -> &'static str {
+    match (by.mode, by.trace) {
+        (ByMode::Return, false) => "R",
+        (ByMode::Return, true) => "RT",
+        (ByMode::Notify, false) => "N",
+        (ByMode::Notify, true) => "NT",
+    }
+}
+
+fn deliver_by(at: i64, mode: &str) -> Option<DeliverBy> {
+    let (mode, trace) = match mode {
+        "R" => (ByMode::Return, false),
+        "RT" => (ByMode::Return, true),
+        "N" => (ByMode::Notify, false),
+        "NT" => (ByMode::Notify, true),
+        _ => return None,
+    };
+    Some(DeliverBy { at: UnixMillis::new(at), mode, trace })
+}
+
+fn optional<T: FromStr>(row: &Row<'_>, column: usize, what: &'static str) -> rusqlite::Result<Option<T>> {
+    row.get_ref(column)?.as_str_or_null()?.map(|text| parsed(text, what)).transpose()
 }
 
 fn content(row: &Row<'_>, shelf: &Arc<Shelf>) -> rusqlite::Result<Content> {
@@ -120,6 +176,7 @@ fn content(row: &Row<'_>, shelf: &Arc<Shelf>) -> rusqlite::Result<Content> {
             eight_bit_header: traits & 1 != 0,
             eight_bit_body: traits & 2 != 0,
             nul: traits & 4 != 0,
+            bare_newline: traits & 8 != 0,
         },
         hop_count: small(row, 16, "hop count")?,
         place: if row.get(10)? { Place::File } else { Place::Row },
@@ -127,20 +184,24 @@ fn content(row: &Row<'_>, shelf: &Arc<Shelf>) -> rusqlite::Result<Content> {
     })
 }
 
-/// Reads `ordinal, address, given, via, attempts`, which must be the first columns.
+/// The number of the first column behind those that [`target`] reads.
+pub(crate) const BEHIND_TARGET: usize = 7;
+
+/// Reads `ordinal, address, given, via, attempts, notify, orcpt`, which must be the first columns.
 pub(crate) fn target(row: &Row<'_>) -> rusqlite::Result<Target> {
     let address: Mailbox = parsed(row.get_ref(1)?.as_str()?, "address")?;
     let given = match row.get_ref(2)?.as_str_or_null()? {
         Some(given) => parsed(given, "forward-path")?,
         None => ForwardPath::Mailbox(address.clone()),
     };
-    let via = row.get_ref(3)?.as_str_or_null()?.map(|via| parsed(via, "alias")).transpose()?;
     Ok(Target {
         id: RecipientId(small(row, 0, "recipient number")?),
         address,
         given,
-        via,
+        via: optional(row, 3, "alias")?,
         attempts: small(row, 4, "number of attempts")?,
+        notify: optional(row, 5, "NOTIFY")?,
+        orcpt: optional(row, 6, "ORCPT")?,
     })
 }
 

@@ -56,7 +56,8 @@ pub(crate) fn scan(
     let sql = format!(
         "SELECT m.id, m.received_at, m.expires_at, (SELECT size FROM content WHERE id = m.content), m.reverse_path, \
          m.priority, m.held_at, m.held_why, m.account, m.service, m.peer, m.helo, m.protocol, m.tls, m.session, \
-         m.message_id, m.from_domain FROM message m WHERE m.id BETWEEN ?1 AND ?2 {held} ORDER BY m.id"
+         m.message_id, m.from_domain, m.smtputf8, m.ret, m.envid, m.by_time, m.by_mode, m.release_at, m.solicit \
+         FROM message m WHERE m.id BETWEEN ?1 AND ?2 {held} ORDER BY m.id"
     );
     let mut candidates = Candidates::new(connection, filter)?;
     let mut statement = connection.prepare_cached(&sql)?;

@@ -1,9 +1,8 @@
-//! The database on disk: schema 1, its pragmas, and the way forward from older ones.
+//! The database on disk: its schema, its pragmas, and the way forward from older ones.
 //!
 //! `user_version` is the number of the schema. An older database is migrated when it is opened, one step
-//! after the other in one transaction; a newer one is refused, never guessed at. Columns that no code sets
-//! yet are there for the SMTP extensions that will (DSN, DELIVERBY, FUTURERELEASE, MT-PRIORITY, SMTPUTF8,
-//! REQUIRETLS), so that they need no migration.
+//! after the other in one transaction; a newer one is refused, never guessed at. Two columns that no
+//! code sets yet, for REQUIRETLS and the AUTH parameter, are there for the extensions that will.
 
 use crate::error::OpenError;
 use crate::limits::BUSY_WAIT;
@@ -11,7 +10,7 @@ use rusqlite::{Connection, OpenFlags};
 use std::path::Path;
 
 /// The schema this program writes.
-pub(crate) const SCHEMA: i64 = 1;
+pub(crate) const SCHEMA: i64 = 2;
 
 /// `POST`, so that other SQLite files are not taken for a queue.
 const APPLICATION_ID: i64 = 0x504f_5354;
@@ -24,7 +23,7 @@ pub(crate) const PAGE_OCTETS: u64 = 8192;
 const STATEMENTS: usize = 64;
 
 /// What makes schema N out of schema N-1, from N = 1.
-const STEPS: [&str; 1] = [SCHEMA_1];
+const STEPS: [&str; 2] = [SCHEMA_1, SCHEMA_2];
 
 const SCHEMA_1: &str = "
 -- One row: what must outlive the rows it was made from.
@@ -45,7 +44,7 @@ CREATE TABLE content (
   checksum         INTEGER NOT NULL,        -- XXH3, 64 bits
   header_octets    INTEGER NOT NULL,        -- with the empty line
   line_octets_max  INTEGER NOT NULL,        -- without the line end
-  traits           INTEGER NOT NULL,        -- 1: 8-bit in header, 2: 8-bit in body, 4: NUL
+  traits           INTEGER NOT NULL,        -- 1: 8-bit in header, 2: 8-bit in body, 4: NUL, 8: bare CR or LF (not before schema 2)
   hop_count        INTEGER NOT NULL
 );
 
@@ -63,7 +62,7 @@ CREATE TABLE message (
   requiretls    INTEGER NOT NULL DEFAULT 0, -- RFC 8689
   auth_param    TEXT,                       -- RFC 4954 AUTH= of MAIL
   by_time       INTEGER,                    -- RFC 2852 DELIVERBY
-  by_mode       TEXT,
+  by_mode       TEXT,                       -- R or N, with T for a trace
   priority      INTEGER NOT NULL,           -- RFC 6710, negated: smaller goes first
   release_at    INTEGER,                    -- RFC 4865 FUTURERELEASE
   received_at   INTEGER NOT NULL,
@@ -117,10 +116,17 @@ CREATE TABLE garbage (content INTEGER PRIMARY KEY);
 CREATE TABLE pause (route_key TEXT PRIMARY KEY, since INTEGER NOT NULL, why TEXT NOT NULL) WITHOUT ROWID;
 ";
 
+/// What a sender asked for and schema 1 had no place for. A row that is there asked for nothing.
+const SCHEMA_2: &str = "
+ALTER TABLE message ADD COLUMN solicit TEXT; -- RFC 3865 SOLICIT
+";
+
 /// What is made at every start where it is missing. It holds no data of its own, and older programs keep it
 /// up without knowing of it, so it needs no schema of its own.
-const INDEXES: &str =
-    "CREATE INDEX IF NOT EXISTS message_expiring ON message (expires_at) WHERE held_at IS NULL";
+const INDEXES: &str = "
+CREATE INDEX IF NOT EXISTS message_expiring ON message (expires_at) WHERE held_at IS NULL;
+CREATE INDEX IF NOT EXISTS message_deadline ON message (by_time) WHERE by_time IS NOT NULL AND held_at IS NULL;
+";
 
 /// Opens the committer's connection, creating or migrating the database. Gives the schema it found;
 /// `None` when the database is new.
@@ -202,4 +208,80 @@ pub(crate) fn open_reader(file: &Path) -> rusqlite::Result<Connection> {
 
 pub(crate) fn number(connection: &Connection, pragma: &str) -> rusqlite::Result<i64> {
     connection.pragma_query_value(None, pragma, |row| row.get(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::committer::drive;
+    use crate::{Change, Fate, Lease, Notice, Opened, Outcome, Settings};
+    use postrider_mail::{Code, Reply, Requests, UnixMillis};
+    use rusqlite::params;
+    use xxhash_rust::xxh3::xxh3_64;
+
+    const NOW: UnixMillis = UnixMillis::new(1_795_372_275_042);
+
+    /// A spool with one message to two recipients, the second failed and not yet told of, as the program that
+    /// knew schema 1 left it.
+    fn write_schema_1(file: &Path, id: i64) {
+        let octets: &[u8] = b"Subject: old\r\n\r\nHello.\r\n";
+        let connection = Connection::open(file).unwrap();
+        connection
+            .execute_batch(&format!(
+                "PRAGMA page_size={PAGE_OCTETS}; PRAGMA auto_vacuum=INCREMENTAL; \
+                 PRAGMA application_id={APPLICATION_ID}; PRAGMA journal_mode=WAL; {SCHEMA_1} PRAGMA user_version=1;"
+            ))
+            .unwrap();
+        let content = "INSERT INTO content VALUES (?1, 1, ?2, ?3, ?4, 16, 12, 0, 1)";
+        let checksum = xxh3_64(octets).cast_signed();
+        connection.execute(content, params![id, octets, octets.len() as i64, checksum]).unwrap();
+        let message = "INSERT INTO message (id, content, open, prefix, cuts, reverse_path, body, priority, \
+                       received_at, expires_at) VALUES (?1, ?1, 2, ?2, NULL, 'a@x.example', '8BITMIME', 0, ?3, ?4)";
+        let prefix: &[u8] = b"Received: by old\r\n";
+        let expires_at = NOW.get() + 1_000_000;
+        connection.execute(message, params![id, prefix, NOW.get(), expires_at]).unwrap();
+        let recipient = "INSERT INTO recipient (message, ordinal, address, route_key, priority, state, pending, \
+                         attempts, next_attempt, delay_told, notice_owed) \
+                         VALUES (?1, ?2, ?3, '@y.example', 0, ?4, ?5, ?6, ?7, 1, ?8)";
+        let waiting = params![id, 0, "b@y.example", 0, 1, 0, NOW.get(), 0];
+        connection.execute(recipient, waiting).unwrap();
+        let failed = params![id, 1, "c@y.example", 4, 0, 1, NOW.get(), 1];
+        connection.execute(recipient, failed).unwrap();
+        let spool = "UPDATE spool SET boot = 1, last_id = ?1, messages = 1";
+        connection.execute(spool, [id]).unwrap();
+    }
+
+    #[test]
+    fn a_spool_of_schema_1_is_brought_forward_and_delivers() {
+        let folder = tempfile::tempdir().unwrap();
+        let id = 1 << 60;
+        write_schema_1(&folder.path().join("queue.db"), id);
+        let Opened { queue, mut committer, recovery, .. } =
+            crate::open(folder.path(), Settings::default(), 1, NOW).unwrap();
+        assert_eq!((recovery.migrated_from, recovery.messages), (Some(1), 1));
+        assert_eq!(recovery.sentences(), ["the queue was brought from schema 1 to 2"]);
+
+        let owed = queue.owed(None).unwrap();
+        assert_eq!((owed.len(), owed[0].recipients[0].notice), (1, Notice::Failure));
+        let ask = Lease { now: NOW, limit: 10, room_per_key: 10, room: Vec::new() };
+        let leased = drive(&mut committer, queue.lease(ask)).unwrap();
+        let attempt = &leased.attempts[0];
+        assert_eq!(attempt.message.requests, Requests::default());
+        assert_eq!((attempt.recipients.len(), attempt.recipients[0].notify), (1, None));
+        let mut reader = attempt.message.content.read(&attempt.message.rendition).unwrap();
+        assert!(reader.chunk().unwrap().unwrap().starts_with(b"Received: by old"));
+        while reader.chunk().unwrap().is_some() {}
+
+        let delivered = Fate::new(Outcome::Delivered, Reply::new(Code::of(250), None, "taken"), "local");
+        let fates = vec![(attempt.recipients[0].id, delivered)];
+        let settled = queue.settle(attempt.id, fates, NOW);
+        let settled = drive(&mut committer, settled).unwrap();
+        assert_eq!((settled.recipients[0].owed, settled.removed), (None, false));
+        let told = vec![Change::Told {
+            message: owed[0].message.id,
+            recipients: vec![(owed[0].recipients[0].target.id, Notice::Failure)],
+        }];
+        let applied = drive(&mut committer, queue.apply(told, NOW)).unwrap();
+        assert_eq!(applied.removed, [owed[0].message.id], "told, and gone");
+    }
 }

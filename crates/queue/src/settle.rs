@@ -4,12 +4,12 @@
 //! nothing owed. The one short cut: an attempt that holds all open recipients of a message and settles them
 //! with nothing owed removes the message without writing their rows first.
 
-use crate::entry::{Became, Fate, Notice, Outcome, RecipientId, Settled, Settlement, State};
+use crate::entry::{Became, Fate, Notice, Outcome, RecipientId, Settled, Settlement, State, SuccessNotice};
 use crate::flight::{Lent, LentRecipient};
-use crate::retry::By;
+use crate::retry::Told;
 use crate::row::{queue_id, reply_text};
 use crate::turn::{Core, Fault};
-use postrider_mail::{AttemptId, Code, Enhanced, QueueId, Reply, UnixMillis};
+use postrider_mail::{AttemptId, Code, Enhanced, Notify, QueueId, Reply, UnixMillis};
 use rusqlite::{OptionalExtension, params};
 
 /// What one fate makes of one recipient.
@@ -19,27 +19,21 @@ pub(crate) struct Decision {
     owed: Option<Notice>,
     forbidden: Option<Notice>,
     pub(crate) attempts: u32,
-    delay_told: bool,
+    told: Told,
     /// What was answered and by whom; `None`: there was no try, and the last answer stands.
     answer: Option<(String, String)>,
 }
 
 impl Decision {
     /// Given up without a try. `answered`: the answer to an earlier one says more than we could.
-    pub(crate) fn expired(
-        may_owe: bool,
-        recipient: RecipientId,
-        attempts: u32,
-        delay_told: bool,
-        answered: bool,
-    ) -> Self {
+    pub(crate) fn expired(may_owe: bool, recipient: LentRecipient, answered: bool) -> Self {
         Self {
-            ordinal: recipient.0,
+            ordinal: recipient.ordinal,
             became: Became::Final(State::Expired),
             owed: may_owe.then_some(Notice::Failure),
             forbidden: (!may_owe).then_some(Notice::Failure),
-            attempts,
-            delay_told,
+            attempts: recipient.attempts,
+            told: recipient.told,
             answer: (!answered).then(|| (reply_text(&expired_reply()), String::new())),
         }
     }
@@ -52,7 +46,7 @@ impl Decision {
             owed: None,
             forbidden: None,
             attempts: recipient.attempts.saturating_sub(1),
-            delay_told: recipient.delay_told,
+            told: recipient.told,
             answer: None,
         }
     }
@@ -113,12 +107,13 @@ impl Core {
         now: UnixMillis,
         may_expire: &mut Option<bool>,
     ) -> Result<Decision, Fault> {
-        let may_owe = lent.may_owe(&self.shelf);
-        let mut delay_told = recipient.delay_told;
+        let mut told = recipient.told;
+        let success =
+            || (!lent.null_path && tells_success(recipient.notify, fate.success)).then_some(Notice::Success);
         let (became, notice) = match fate.outcome {
-            Outcome::Delivered => (Became::Final(State::Delivered), None),
-            Outcome::Relayed => (Became::Final(State::Relayed), None),
-            Outcome::Expanded => (Became::Final(State::Expanded), None),
+            Outcome::Delivered => (Became::Final(State::Delivered), success()),
+            Outcome::Relayed => (Became::Final(State::Relayed), success()),
+            Outcome::Expanded => (Became::Final(State::Expanded), success()),
             Outcome::Discarded => (Became::Final(State::Discarded), None),
             Outcome::Failed => (Became::Final(State::Failed), Some(Notice::Failure)),
             Outcome::Deferred
@@ -127,23 +122,22 @@ impl Core {
                 (Became::Final(State::Expired), Some(Notice::Failure))
             }
             Outcome::Deferred => {
-                let retry = &self.settings.retry;
-                let late = retry.late_from(lent.received_at).is_some_and(|from| now >= from);
-                let tell = late && !delay_told && !lent.null_path;
-                delay_told |= tell;
-                let by = By { received_at: lent.received_at, expires_at: lent.expires_at, delay_told };
+                let (retry, moments) = (&self.settings.retry, lent.moments());
+                let tell = if lent.null_path { None } else { retry.tell(now, moments, told) };
+                told = tell.unwrap_or(told);
                 let dice = self.dice.of(lent.message, recipient.attempts);
-                let next_attempt = retry.next(now, recipient.attempts, by, dice);
-                (Became::Waiting { next_attempt }, tell.then_some(Notice::Delay))
+                let next_attempt = retry.next(now, recipient.attempts, moments, told, dice);
+                (Became::Waiting { next_attempt }, tell.map(|_| Notice::Delay))
             }
         };
+        let is_owed = notice != Some(Notice::Failure) || lent.may_owe(&self.shelf, recipient);
         Ok(Decision {
             ordinal: recipient.ordinal,
             became,
-            owed: notice.filter(|_| may_owe),
-            forbidden: notice.filter(|_| !may_owe),
+            owed: notice.filter(|_| is_owed),
+            forbidden: notice.filter(|_| !is_owed),
             attempts: recipient.attempts,
-            delay_told,
+            told,
             answer: Some((reply_text(&fate.reply), fate.mta.as_str().to_owned())),
         })
     }
@@ -191,13 +185,14 @@ impl Core {
                 decision.answer.as_ref().map(|(reply, _)| reply),
                 decision.answer.as_ref().map(|(_, mta)| mta),
                 decision.answer.as_ref().map(|_| now.get()),
-                decision.delay_told,
+                decision.told.row(),
                 decision.owed.map_or(0, |notice| notice as i64),
             ])?;
         self.batch.octets += 512;
         if let Some(next_attempt) = next_attempt {
             self.schedule.note(&lent.key, next_attempt);
             self.expiry.note(lent.expires_at);
+            self.note_deadline(lent.by, decision.told);
             self.batch.woke = true;
         }
         Ok(())
@@ -299,6 +294,15 @@ impl Core {
             .query_row([message.row(), now.get()], |row| row.get(0))
             .optional()?;
         Ok(*known.insert(may.unwrap_or(true)))
+    }
+}
+
+/// Whether a success is told (RFC 3461 §5.2, RFC 3461 §5.2.2, RFC 3461 §5.2.3, RFC 2852 §4).
+fn tells_success(notify: Option<Notify>, success: SuccessNotice) -> bool {
+    match success {
+        SuccessNotice::IfAsked => notify.is_some_and(|notify| notify.wants(Notify::SUCCESS)),
+        SuccessNotice::PassedOn => false,
+        SuccessNotice::Always => notify != Some(Notify::NEVER),
     }
 }
 

@@ -99,8 +99,7 @@ impl Folder {
         if fs::metadata(&self.reserve).is_ok_and(|found| found.len() >= RESERVE_OCTETS) {
             return Ok(());
         }
-        let room = rustix::fs::statvfs(&self.incoming)?;
-        if room.f_bavail.saturating_mul(room.f_frsize) < RESERVE_OCTETS + spare {
+        if self.free_octets()? < RESERVE_OCTETS + spare {
             return Err(io::ErrorKind::StorageFull.into());
         }
         let made = self.fill_reserve();
@@ -108,6 +107,12 @@ impl Folder {
             self.drop_reserve();
         }
         made
+    }
+
+    /// Octets that the disk has free for us.
+    pub(crate) fn free_octets(&self) -> io::Result<u64> {
+        let room = rustix::fs::statvfs(&self.incoming)?;
+        Ok(room.f_bavail.saturating_mul(room.f_frsize))
     }
 
     fn fill_reserve(&self) -> io::Result<()> {
@@ -162,6 +167,10 @@ impl Budget {
 
     pub(crate) fn is_spent(&self) -> bool {
         self.used.load(Ordering::Relaxed) > self.max
+    }
+
+    pub(crate) fn max(&self) -> usize {
+        self.max
     }
 
     pub(crate) fn used(&self) -> usize {

@@ -13,7 +13,7 @@
 
 use crate::entry::{Applied, Change};
 use crate::error::Unable;
-use crate::expire::Expiry;
+use crate::expire::{Expiry, Mark};
 use crate::flight::Flight;
 use crate::request::Work;
 use crate::retry::Dice;
@@ -105,6 +105,8 @@ pub(crate) struct Core {
     pub(crate) flight: Flight,
     pub(crate) schedule: Schedule,
     pub(crate) expiry: Expiry,
+    /// How far deadlines were looked through.
+    pub(crate) deadlines: Mark,
     pub(crate) tally: Tally,
     pub(crate) batch: Batch,
     pub(crate) keeping: Housekeeping,
@@ -272,6 +274,7 @@ impl Core {
         self.flight.rolled_back();
         self.schedule.begin_sweep();
         self.expiry.begin();
+        self.deadlines = Mark::first();
         let batch = mem::take(&mut self.batch);
         if !self.connection.is_autocommit() {
             self.connection.execute_batch("ROLLBACK").map_err(|error| Fault::Broken(error.to_string()))?;

@@ -1,6 +1,7 @@
 //! Attempts that end without a fate for all: given back, held, or routed elsewhere. They do not count.
 
-use crate::entry::{RecipientId, Settled};
+use crate::entry::Settled;
+use crate::flight::LentRecipient;
 use crate::request::{GiveBack, Reroute};
 use crate::settle::{Decision, gone};
 use crate::turn::{Core, Fault};
@@ -34,6 +35,7 @@ impl Core {
                 ask.now.get()
             ])?;
             self.schedule.note(key, ask.now.get());
+            self.note_deadline(lent.by, recipient.told);
             self.batch.octets += 512;
             recipients.push(decision.settlement());
         }
@@ -51,12 +53,11 @@ impl Core {
             self.hold_one(lent.message, reason, ask.now)?;
         }
         let expired = ask.now >= lent.expires_at && self.may_expire(lent.message, ask.now, &mut None)?;
-        let may_owe = lent.may_owe(&self.shelf);
         let given_back = std::mem::take(&mut lent.recipients).into_iter().map(|recipient| {
-            let tries = recipient.attempts.saturating_sub(1);
-            let id = RecipientId(recipient.ordinal);
             if expired {
-                Decision::expired(may_owe, id, tries, recipient.delay_told, tries > 0)
+                let attempts = recipient.attempts.saturating_sub(1);
+                let untried = LentRecipient { attempts, ..recipient };
+                Decision::expired(lent.may_owe(&self.shelf, recipient), untried, attempts > 0)
             } else {
                 Decision::untried(recipient, ask.now)
             }

@@ -38,8 +38,11 @@ pub struct View {
     pub size: u64,
     /// Empty: the null path.
     pub reverse_path: Text,
-    /// Smaller goes first.
+    /// From -9, last, to 9, first (RFC 6710 §5).
     pub priority: i64,
+    /// What else its sender asked for.
+    #[serde(default)]
+    pub requests: RequestsView,
     /// Whether it is held.
     pub held: Option<HeldView>,
     /// The account that submitted it.
@@ -66,6 +69,26 @@ pub struct View {
     pub recipients: Vec<RecipientView>,
 }
 
+/// What a sender asked for, as it is stored.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RequestsView {
+    /// SMTPUTF8 (RFC 6531 §3.4).
+    pub smtputf8: bool,
+    /// RET: `FULL` or `HDRS`.
+    pub ret: Option<Text>,
+    /// ENVID, in xtext.
+    pub envid: Option<Text>,
+    /// BY: the deadline.
+    pub by: Option<UnixMillis>,
+    /// What happens then: `R`, it comes back, or `N`, the sender is told; with `T` for a trace.
+    pub by_mode: Option<Text>,
+    /// HOLDFOR or HOLDUNTIL: not tried before.
+    pub release_at: Option<UnixMillis>,
+    /// SOLICIT.
+    pub solicit: Option<Text>,
+}
+
 /// A recipient as shown to an operator.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RecipientView {
@@ -77,6 +100,10 @@ pub struct RecipientView {
     pub given: Option<Text>,
     /// The alias that led here.
     pub via: Option<Text>,
+    /// NOTIFY, where it was given (RFC 3461 §4.1).
+    pub notify: Option<Text>,
+    /// ORCPT, decoded (RFC 3461 §4.2).
+    pub orcpt: Option<Text>,
     /// Where it queues.
     pub key: Text,
     /// Where it stands; `None`: the stored number means nothing to this version.
@@ -196,7 +223,16 @@ pub(crate) fn view(row: &Row<'_>) -> rusqlite::Result<View> {
         expires_at: UnixMillis::new(row.get(2)?),
         size: size.and_then(|size| u64::try_from(size).ok()).unwrap_or(0),
         reverse_path: text(row, 4)?.unwrap_or_default(),
-        priority: row.get(5)?,
+        priority: -row.get::<_, i64>(5)?.clamp(-9, 9),
+        requests: RequestsView {
+            smtputf8: row.get(17)?,
+            ret: text(row, 18)?,
+            envid: text(row, 19)?,
+            by: row.get::<_, Option<i64>>(20)?.map(UnixMillis::new),
+            by_mode: text(row, 21)?,
+            release_at: row.get::<_, Option<i64>>(22)?.map(UnixMillis::new),
+            solicit: text(row, 23)?,
+        },
         held: held.map(|since| HeldView { since: UnixMillis::new(since), why }),
         account: text(row, 8)?,
         service: text(row, 9)?,
@@ -216,7 +252,7 @@ pub(crate) fn view(row: &Row<'_>) -> rusqlite::Result<View> {
 pub(crate) fn recipients(connection: &Connection, id: QueueId) -> rusqlite::Result<Vec<RecipientView>> {
     let mut statement = connection.prepare_cached(
         "SELECT ordinal, address, given, via, route_key, state, boot IS NOT NULL, attempts, next_attempt, last_reply, \
-         last_mta, last_time, notice_owed FROM recipient WHERE message = ?1 ORDER BY ordinal",
+         last_mta, last_time, notice_owed, notify, orcpt FROM recipient WHERE message = ?1 ORDER BY ordinal",
     )?;
     let views = statement.query_map([id.row()], |row| {
         Ok(RecipientView {
@@ -224,6 +260,8 @@ pub(crate) fn recipients(connection: &Connection, id: QueueId) -> rusqlite::Resu
             address: text(row, 1)?.unwrap_or_default(),
             given: text(row, 2)?,
             via: text(row, 3)?,
+            notify: text(row, 13)?,
+            orcpt: text(row, 14)?,
             key: text(row, 4)?.unwrap_or_default(),
             state: State::from_row(row.get(5)?),
             in_flight: row.get(6)?,
@@ -302,17 +340,18 @@ fn owed_of(connection: &Connection, shelf: &Arc<Shelf>, id: QueueId) -> rusqlite
     let mut statement = connection.prepare_cached(row::MESSAGE)?;
     let Some((message, _)) = row::message(&mut statement, id, shelf)? else { return Ok(None) };
     let mut statement = connection.prepare_cached(
-        "SELECT ordinal, address, given, via, attempts, notice_owed, state, last_reply, last_mta, last_time \
+        "SELECT ordinal, address, given, via, attempts, notify, orcpt, notice_owed, state, last_reply, last_mta, last_time \
          FROM recipient WHERE message = ?1 AND notice_owed <> 0 ORDER BY ordinal LIMIT ?2",
     )?;
+    let at = row::BEHIND_TARGET;
     let recipients = statement.query_map(params![id.row(), RECIPIENTS_PER_ATTEMPT_MAX as i64], |row| {
         Ok(OwedRecipient {
             target: row::target(row)?,
-            notice: Notice::from_row(row.get(5)?).ok_or_else(|| row::damaged("notice"))?,
-            state: State::from_row(row.get(6)?).ok_or_else(|| row::damaged("state"))?,
-            reply: row.get_ref(7)?.as_str_or_null()?.and_then(row::reply),
-            mta: text(row, 8)?.filter(|mta| !mta.is_empty()),
-            at: row.get::<_, Option<i64>>(9)?.map(UnixMillis::new),
+            notice: Notice::from_row(row.get(at)?).ok_or_else(|| row::damaged("notice"))?,
+            state: State::from_row(row.get(at + 1)?).ok_or_else(|| row::damaged("state"))?,
+            reply: row.get_ref(at + 2)?.as_str_or_null()?.and_then(row::reply),
+            mta: text(row, at + 3)?.filter(|mta| !mta.is_empty()),
+            at: row.get::<_, Option<i64>>(at + 4)?.map(UnixMillis::new),
         })
     })?;
     Ok(Some(Owed { message, recipients: recipients.collect::<rusqlite::Result<_>>()? }))

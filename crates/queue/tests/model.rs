@@ -6,10 +6,12 @@
 
 mod rig;
 
-use postrider_mail::{AttemptId, QueueId, Reason, UnixMillis};
+use postrider_mail::{
+    AttemptId, ByMode, DeliverBy, Mailbox, Notify, QueueId, Reason, Recipient, Requests, UnixMillis,
+};
 use postrider_queue::{
-    Attempt, Became, Change, Expired, Filter, Lease, Lend, NewMessage, Notice, Outcome, RecipientId, Retry,
-    RouteKey, Settings, State,
+    Attempt, Became, Change, Expired, Fate, Filter, Lease, Lend, NewMessage, Notice, Outcome, RecipientId,
+    Retry, RouteKey, Settings, State, SuccessNotice,
 };
 use proptest::prelude::*;
 use rig::{Rig, START, envelope, fate, rendition};
@@ -33,6 +35,7 @@ enum Op {
         null: bool,
         lend: bool,
         held: bool,
+        asked: Asked,
     },
     /// A message over the content of the n-th attempt that is out.
     Share {
@@ -72,11 +75,37 @@ enum Op {
     Crash,
 }
 
+/// What a sender asks for; numbers beyond the choices ask for nothing.
+#[derive(Clone, Copy, Debug)]
+struct Asked {
+    /// Into [`NOTIFY`], for all recipients.
+    notify: usize,
+    /// Hours until a deadline, and whether it comes back then.
+    by: Option<(u8, bool)>,
+    /// Hours until the release.
+    release: Option<u8>,
+    /// An alias was expanded, of which the sender wants to hear.
+    expanded: bool,
+}
+
+const NOTIFY: [&str; 5] = ["NEVER", "SUCCESS", "FAILURE,DELAY", "SUCCESS,FAILURE,DELAY", "DELAY"];
+
+const SUCCESS: [SuccessNotice; 3] = [SuccessNotice::IfAsked, SuccessNotice::PassedOn, SuccessNotice::Always];
+
+fn asked() -> impl Strategy<Value = Asked> {
+    let by = proptest::option::weighted(0.4, (0u8..30, any::<bool>()));
+    let release = proptest::option::weighted(0.2, 0u8..30);
+    (0..2 * NOTIFY.len(), by, release, proptest::bool::weighted(0.1))
+        .prop_map(|(notify, by, release, expanded)| Asked { notify, by, release, expanded })
+}
+
 fn op() -> impl Strategy<Value = Op> {
     let nth = 0usize..8;
     prop_oneof![
-        6 => (proptest::collection::vec(0u8..6, 1..5), any::<[bool; 3]>(), 0u8..8).prop_map(
-            |(recipients, [large, null, lend], held)| Op::Accept { recipients, large, null, lend, held: held == 0 }
+        6 => (proptest::collection::vec(0u8..6, 1..5), any::<[bool; 3]>(), 0u8..8, asked()).prop_map(
+            |(recipients, [large, null, lend], held, asked)| Op::Accept {
+                recipients, large, null, lend, held: held == 0, asked
+            }
         ),
         1 => nth.clone().prop_map(|nth| Op::Share { nth }),
         4 => Just(Op::Lease),
@@ -101,7 +130,20 @@ struct ModelRecipient {
     key: String,
     state: State,
     out: Option<AttemptId>,
-    owed: bool,
+    owed: Option<Notice>,
+    notify: Option<Notify>,
+    /// That it is late was told, or is not to be; that its deadline has passed, the same.
+    told: [bool; 2],
+}
+
+impl ModelRecipient {
+    fn wants(&self, what: Notify) -> bool {
+        self.notify.is_some_and(|notify| notify.wants(what))
+    }
+
+    fn hears_of_failure(&self) -> bool {
+        self.notify.is_none() || self.wants(Notify::FAILURE)
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -113,12 +155,38 @@ struct ModelMessage {
     held: Option<UnixMillis>,
     released: bool,
     expires_at: UnixMillis,
+    by: Option<DeliverBy>,
+    release_at: Option<UnixMillis>,
+    received_at: UnixMillis,
     recipients: BTreeMap<RecipientId, ModelRecipient>,
 }
 
 impl ModelMessage {
     fn is_over(&self) -> bool {
-        self.recipients.values().all(|recipient| recipient.state != State::Waiting && !recipient.owed)
+        self.recipients
+            .values()
+            .all(|recipient| recipient.state != State::Waiting && recipient.owed.is_none())
+    }
+
+    /// The deadline at which it comes back.
+    fn back_at(&self) -> Option<UnixMillis> {
+        self.by.filter(|by| by.mode == ByMode::Return).map(|by| by.at)
+    }
+
+    /// The deadline at which its sender is told.
+    fn told_at(&self) -> Option<UnixMillis> {
+        self.by.filter(|by| by.mode == ByMode::Notify).map(|by| by.at)
+    }
+
+    fn late_from(&self) -> UnixMillis {
+        let begins_at = self.release_at.map_or(self.received_at, |at| at.max(self.received_at));
+        begins_at.plus(retry().delay_notice_after.unwrap())
+    }
+
+    /// When it is given up although nobody comes to try it.
+    fn swept_at(&self, sweeps_from: UnixMillis) -> UnixMillis {
+        let swept = self.expires_at.plus(retry().grace()).max(sweeps_from);
+        self.back_at().map_or(swept, |at| at.min(swept))
     }
 }
 
@@ -134,8 +202,8 @@ struct World {
 impl World {
     fn apply(mut self, op: Op) -> Self {
         match op {
-            Op::Accept { recipients, large, null, lend, held } => {
-                self.accept(&recipients, large, null, lend, held);
+            Op::Accept { recipients, large, null, lend, held, asked } => {
+                self.accept(&recipients, [large, null, lend, held], asked);
             }
             Op::Share { nth } => self.share(nth),
             Op::Lease => self.lease(),
@@ -146,10 +214,7 @@ impl World {
             Op::Reroute { nth, to } => self.reroute(nth, to),
             Op::Hold { nth } => self.hold(nth),
             Op::Release => self.release(),
-            Op::Retry => {
-                let now = self.now;
-                self.rig.drive(async |queue| queue.retry(Filter::default(), None, now).await).unwrap();
-            }
+            Op::Retry => self.retry(),
             Op::Delete { nth } => self.delete(nth),
             Op::TellAll => self.tell_all(),
             Op::Wait { minutes } => self.now = self.now.plus(Duration::from_secs(60 * u64::from(minutes))),
@@ -159,13 +224,31 @@ impl World {
         self
     }
 
-    fn accept(&mut self, recipients: &[u8], large: bool, null: bool, lend: bool, held: bool) {
+    fn accept(&mut self, recipients: &[u8], [large, null, lend, held]: [bool; 4], asked: Asked) {
         let to: Vec<String> = recipients.iter().map(|n| format!("u{n}@d{}.example", n % 3)).collect();
         let to: Vec<&str> = to.iter().map(String::as_str).collect();
         let mut content = format!("Subject: {}\r\n\r\n", self.now).into_bytes();
         content.resize(if large { 20_000 } else { 100 }, b'x');
-        let mut message = self.rig.message(&content, if null { "" } else { "a@x.example" }, &to, self.now);
+        let hours = |hours: u8| self.now.plus(Duration::from_secs(3600 * u64::from(hours)));
+        let by = asked.by.map(|(after, back)| DeliverBy {
+            at: hours(after),
+            mode: if back { ByMode::Return } else { ByMode::Notify },
+            trace: false,
+        });
+        let release_at = asked.release.filter(|after| *after > 0).map(hours);
+        let notify: Option<Notify> = NOTIFY.get(asked.notify).map(|notify| notify.parse().unwrap());
+        let mut envelope = envelope(if null { "" } else { "a@x.example" }, &to);
+        envelope.requests = Requests { by, release_at, ..Requests::default() };
+        envelope.recipients.iter_mut().for_each(|one| one.notify = notify);
+        let sealed = self.rig.seal(&content, self.now);
+        let key = |to: &Mailbox| RouteKey::domain(to.host().domain().unwrap());
+        let mut message = NewMessage::new(sealed, envelope, self.now, key).unwrap();
         let (id, count) = (message.id(), message.recipient_count());
+        if asked.expanded {
+            let mut list = Recipient::direct("list@x.example".parse().unwrap());
+            list.notify = Some(Notify::SUCCESS);
+            message.set_expanded(vec![list]).unwrap();
+        }
         message.lend = if lend { Lend::All } else { Lend::Nothing };
         message.held = held.then(|| Reason::new("test", "held"));
         let accepted = self.rig.drive(async |queue| queue.accept(message).await).unwrap();
@@ -178,9 +261,26 @@ impl World {
             null,
             held: held.then_some(self.now),
             released: false,
-            expires_at: self.now.plus(retry().expiry),
-            recipients: waiting(keys),
+            expires_at: release_at.unwrap_or(self.now).plus(retry().expiry),
+            by,
+            release_at,
+            received_at: self.now,
+            recipients: waiting(keys, notify, null),
         };
+        let mut message = message;
+        message.expires_at = message.back_at().map_or(message.expires_at, |at| at.min(message.expires_at));
+        if asked.expanded && !null {
+            let next = RecipientId::from(u32::try_from(count).unwrap());
+            let list = ModelRecipient {
+                key: "local".into(),
+                state: State::Expanded,
+                out: None,
+                owed: Some(Notice::Success),
+                notify: Some(Notify::SUCCESS),
+                told: [true; 2],
+            };
+            message.recipients.insert(next, list);
+        }
         self.model.insert(id, message);
         assert!(lend && !held || accepted.attempts.is_empty());
         self.lent(accepted.attempts);
@@ -199,7 +299,10 @@ impl World {
             held: None,
             released: false,
             expires_at: self.now.plus(retry().expiry),
-            recipients: waiting([key.to_string()]),
+            by: None,
+            release_at: None,
+            received_at: self.now,
+            recipients: waiting([key.to_string()], None, false),
             ..shared
         };
         self.model.insert(id, message);
@@ -209,6 +312,7 @@ impl World {
         for _ in 0..20 {
             let leased = self.rig.lease(self.now);
             let idle = leased.attempts.is_empty() && leased.next_due.is_none_or(|due| due > self.now);
+            self.deadlines_passed(leased.owing);
             self.expired(leased.expired);
             self.lent(leased.attempts);
             if idle {
@@ -223,8 +327,25 @@ impl World {
         let leased = self.rig.drive(async |queue| queue.lease(ask).await).unwrap();
         assert_eq!(leased.attempts.len(), 0);
         assert!(leased.next_due.is_none_or(|due| due > self.now), "what has no room does not wake anyone");
+        self.deadlines_passed(leased.owing);
         self.expired(leased.expired);
         self.nothing_is_past_its_time();
+    }
+
+    /// Whoever waits behind a deadline is told of it, once.
+    fn deadlines_passed(&mut self, owing: bool) {
+        let mut owe = false;
+        for message in self.model.values_mut() {
+            if message.held.is_some() || message.told_at().is_none_or(|at| at > self.now) {
+                continue;
+            }
+            let waiting = |one: &&mut ModelRecipient| one.state == State::Waiting && one.out.is_none();
+            for one in message.recipients.values_mut().filter(waiting).filter(|one| !one.told[1]) {
+                (one.owed, one.told) = (Some(Notice::Delay), [true; 2]);
+                owe = true;
+            }
+        }
+        assert_eq!(owing, owe, "a missed deadline is told of");
     }
 
     fn expired(&mut self, all: Vec<Expired>) {
@@ -232,16 +353,16 @@ impl World {
             let id = expired.message.id;
             let message = self.model.get_mut(&id).unwrap();
             assert!(message.held.is_none(), "held mail does not expire");
-            assert!(self.now >= message.expires_at.plus(retry().grace()), "a last try has its time");
-            assert!(self.now >= self.sweeps_from);
+            assert!(self.now >= message.swept_at(self.sweeps_from), "a last try has its time");
             for one in expired.recipients {
                 let recipient = message.recipients.get_mut(&one.target.id).unwrap();
                 assert!(recipient.state == State::Waiting && recipient.out.is_none(), "it waited");
                 assert_eq!(one.key.as_str(), recipient.key);
                 assert_eq!(one.settlement.became, Became::Final(State::Expired));
-                assert_eq!(one.settlement.owed, (!message.null).then_some(Notice::Failure));
-                assert_eq!(one.settlement.forbidden, message.null.then_some(Notice::Failure));
-                (recipient.state, recipient.owed) = (State::Expired, !message.null);
+                let owed = (!message.null && recipient.hears_of_failure()).then_some(Notice::Failure);
+                assert_eq!(one.settlement.owed, owed);
+                assert_eq!(one.settlement.forbidden.is_some(), owed.is_none());
+                (recipient.state, recipient.owed) = (State::Expired, owed);
             }
             self.left(id, expired.removed);
         }
@@ -249,8 +370,7 @@ impl World {
 
     fn nothing_is_past_its_time(&self) {
         let past = |message: &ModelMessage| {
-            self.now >= message.expires_at.plus(retry().grace())
-                && self.now >= self.sweeps_from
+            self.now >= message.swept_at(self.sweeps_from)
                 && message.held.is_none()
                 && message.recipients.values().any(|one| one.state == State::Waiting && one.out.is_none())
         };
@@ -261,6 +381,9 @@ impl World {
         for attempt in attempts {
             let message = self.model.get_mut(&attempt.message.id).unwrap();
             assert!(message.held.is_none(), "held mail is not lent");
+            assert!(message.release_at.is_none_or(|at| self.now >= at), "nor what is to be kept");
+            assert!(message.back_at().is_none_or(|at| self.now < at), "nor what is to be back");
+            assert_eq!(attempt.message.requests.by, message.by);
             assert_eq!(attempt.message.released, message.released);
             assert_eq!(rendition(&attempt).unwrap(), message.content);
             for target in &attempt.recipients {
@@ -286,14 +409,15 @@ impl World {
         let fates = attempt.recipients.iter().zip(outcomes.iter().cycle());
         let fates: Vec<_> = fates
             .filter_map(|(target, &n)| {
-                OUTCOMES.get(usize::from(n)).map(|outcome| (target.id, fate(*outcome)))
+                let success = SUCCESS[(nth + usize::from(n)) % SUCCESS.len()];
+                OUTCOMES.get(usize::from(n)).map(|outcome| (target.id, Fate { success, ..fate(*outcome) }))
             })
             .collect();
         let (id, now, asked) = (attempt.id, self.now, fates.clone());
         let settled = self.rig.drive(async |queue| queue.settle(id, asked, now).await).unwrap();
         assert_eq!(settled.recipients.len(), fates.len());
         for (settlement, (_, fate)) in settled.recipients.iter().zip(&fates) {
-            self.became(attempt.message.id, attempt.id, settlement, Some(fate.outcome));
+            self.became(attempt.message.id, attempt.id, settlement, Some(fate));
         }
         self.left(attempt.message.id, settled.removed);
     }
@@ -303,12 +427,15 @@ impl World {
         message: QueueId,
         attempt: AttemptId,
         settlement: &postrider_queue::Settlement,
-        outcome: Option<Outcome>,
+        fate: Option<&Fate>,
     ) {
+        let outcome = fate.map(|fate| fate.outcome);
         let message = self.model.get_mut(&message);
         let null = message.as_ref().is_some_and(|message| message.null);
         let held = message.as_ref().is_some_and(|message| message.held.is_some());
         let past = message.as_ref().is_some_and(|message| self.now >= message.expires_at);
+        let late = message.as_ref().is_some_and(|message| self.now >= message.late_from());
+        let told_at = message.as_ref().and_then(|message| message.told_at());
         let recipient = message.and_then(|message| message.recipients.get_mut(&settlement.recipient));
         let Some(recipient) = recipient.filter(|recipient| recipient.out == Some(attempt)) else {
             assert_eq!(settlement.became, Became::Gone);
@@ -333,9 +460,29 @@ impl World {
             other => panic!("{other:?}"),
         };
         let bad = matches!(recipient.state, State::Failed | State::Expired);
-        recipient.owed = bad && !null;
-        assert_eq!(settlement.owed.is_some(), bad && !null);
-        assert_eq!(settlement.forbidden.is_some(), bad && null);
+        let good = matches!(recipient.state, State::Delivered | State::Relayed | State::Expanded);
+        let told = match fate.map_or(SuccessNotice::PassedOn, |fate| fate.success) {
+            SuccessNotice::IfAsked => recipient.wants(Notify::SUCCESS),
+            SuccessNotice::PassedOn => false,
+            SuccessNotice::Always => recipient.notify != Some(Notify::NEVER),
+        };
+        let missed = !recipient.told[1] && told_at.is_some_and(|at| self.now >= at);
+        let tried_on = recipient.state == State::Waiting && fate.is_some();
+        let owed = if bad && !null && recipient.hears_of_failure() {
+            Some(Notice::Failure)
+        } else if good && !null && told {
+            Some(Notice::Success)
+        } else if tried_on && (missed || late && !recipient.told[0]) {
+            recipient.told = [true, recipient.told[1] || missed];
+            Some(Notice::Delay)
+        } else {
+            None
+        };
+        assert_eq!(settlement.owed, owed);
+        assert_eq!(settlement.forbidden.is_some(), bad && owed.is_none());
+        if owed.is_some() || recipient.state != State::Waiting {
+            recipient.owed = owed;
+        }
     }
 
     fn left(&mut self, message: QueueId, removed: bool) {
@@ -408,7 +555,18 @@ impl World {
         for message in self.model.values_mut() {
             if let Some(since) = message.held.take() {
                 message.released = true;
-                message.expires_at = message.expires_at.plus(now.since(since));
+                let expires_at = message.expires_at.plus(now.since(since));
+                message.expires_at = message.back_at().map_or(expires_at, |at| at.min(expires_at));
+            }
+        }
+    }
+
+    fn retry(&mut self) {
+        let now = self.now;
+        self.rig.drive(async |queue| queue.retry(Filter::default(), None, now).await).unwrap();
+        for message in self.model.values_mut().filter(|message| message.held.is_none()) {
+            if message.recipients.values().any(|one| one.state == State::Waiting && one.out.is_none()) {
+                message.release_at = message.release_at.map(|at| at.min(now));
             }
         }
     }
@@ -427,19 +585,16 @@ impl World {
         for owed in self.rig.queue.owed(None).unwrap() {
             let message = owed.message.id;
             let recipients: Vec<_> = owed.recipients.iter().map(|one| (one.target.id, one.notice)).collect();
-            assert!(recipients.iter().all(|(_, notice)| *notice == Notice::Failure));
             let model = self.model.get_mut(&message).unwrap();
-            for (id, _) in &recipients {
-                assert!(
-                    std::mem::take(&mut model.recipients.get_mut(id).unwrap().owed),
-                    "owed, and told once"
-                );
+            for (id, notice) in &recipients {
+                let told = model.recipients.get_mut(id).unwrap().owed.take();
+                assert_eq!(told, Some(*notice), "owed, and told once");
             }
             let told = vec![Change::Told { message, recipients }];
             let applied = self.rig.drive(async |queue| queue.apply(told, now).await).unwrap();
             self.left(message, applied.removed == [message]);
         }
-        assert!(self.model.values().all(|message| message.recipients.values().all(|one| !one.owed)));
+        assert!(self.model.values().all(|message| message.recipients.values().all(|one| one.owed.is_none())));
     }
 
     fn crash(mut self) -> Self {
@@ -465,7 +620,7 @@ impl World {
                 assert_eq!(view.state, Some(recipient.state));
                 assert_eq!(view.key.as_str(), recipient.key);
                 assert_eq!(view.in_flight, recipient.out.is_some());
-                assert_eq!(view.owed.is_some(), recipient.owed);
+                assert_eq!(view.owed, recipient.owed);
             }
         }
         let files: BTreeSet<String> =
@@ -486,7 +641,7 @@ impl World {
         assert_eq!(stats.messages, self.model.len() as u64);
         assert_eq!(stats.waiting, count(&waits));
         assert_eq!(stats.in_flight, count(&|_, one| one.out.is_some()));
-        assert_eq!(stats.owed, count(&|_, one| one.owed));
+        assert_eq!(stats.owed, count(&|_, one| one.owed.is_some()));
         assert_eq!(stats.held, self.model.values().filter(|message| message.held.is_some()).count() as u64);
     }
 
@@ -495,16 +650,17 @@ impl World {
         self.release();
         self.tell_all();
         while let Some(attempt) = self.pick(0) {
-            let fates =
-                attempt.recipients.iter().map(|target| (target.id, fate(Outcome::Delivered))).collect();
+            let delivered = fate(Outcome::Delivered);
+            let fates = attempt.recipients.iter().map(|target| (target.id, delivered.clone())).collect();
             let (id, now) = (attempt.id, self.now);
             let settled = self.rig.drive(async |queue| queue.settle(id, fates, now).await).unwrap();
             for settlement in &settled.recipients {
-                self.became(attempt.message.id, id, settlement, Some(Outcome::Delivered));
+                self.became(attempt.message.id, id, settlement, Some(&delivered));
             }
             self.left(attempt.message.id, settled.removed);
         }
         self.now = self.now.plus(Retry::default().longest);
+        self.retry();
         self.lease();
         let waiting = |message: &ModelMessage| {
             message.recipients.values().any(|one| one.out.is_none() && one.state == State::Waiting)
@@ -514,8 +670,14 @@ impl World {
     }
 }
 
-fn waiting(keys: impl IntoIterator<Item = String>) -> BTreeMap<RecipientId, ModelRecipient> {
-    let one = |key| ModelRecipient { key, state: State::Waiting, out: None, owed: false };
+fn waiting(
+    keys: impl IntoIterator<Item = String>,
+    notify: Option<Notify>,
+    null: bool,
+) -> BTreeMap<RecipientId, ModelRecipient> {
+    let is_late_told = notify.is_some_and(|notify| notify.wants(Notify::DELAY)) && !null;
+    let told = [!is_late_told, null || notify == Some(Notify::NEVER)];
+    let one = |key| ModelRecipient { key, state: State::Waiting, out: None, owed: None, notify, told };
     (0..).map(RecipientId::from).zip(keys.into_iter().map(one)).collect()
 }
 

@@ -22,6 +22,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("listening on {}", listener.local_addr()?);
     for stream in listener.incoming() {
         let (stream, setup, folder) = (stream?, Arc::clone(&setup), folder.clone());
+        // A thread for each client is enough here; the library starts none.
+        #[expect(clippy::disallowed_methods, reason = "a program decides about its own threads")]
         std::thread::spawn(move || match converse(stream, setup, &folder) {
             Ok(()) => println!("a client has gone"),
             Err(error) => println!("a client was lost: {error}"),

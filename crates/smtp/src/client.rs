@@ -1,8 +1,10 @@
 //! The client engine: it brings messages to a host by SMTP (RFC 5321) or LMTP (RFC 2033).
 //!
 //! Octets and the time go in; octets and events come out. It knows no socket, no clock and no routing, never
-//! holds content, and decides nothing but what the peer's offer decides: a message larger than SIZE allows
-//! and an address that is not ASCII are refused without being sent.
+//! holds content, and decides nothing but what the peer's offer decides: a message larger than SIZE allows, an
+//! address that needs SMTPUTF8, binary content and a deadline that the peer would not keep are refused without
+//! being sent. Every parameter of MAIL and RCPT is said where its extension is offered, and only there; the
+//! [`Outcome`] tells what was not passed on. Nothing is ever rewritten to fit a peer.
 //!
 //! A peer that says no before the content has ended (RFC 5321 §4.2.5 would have it wait for the dot) has
 //! refused the message: the dot is never sent, so nobody can have it. That session is over, as nobody could
@@ -14,9 +16,11 @@
 //! 2. [`Event::Ready`] brings an [`Idle`]: [`begin`](Session::begin) a transaction, or
 //!    [`quit`](Session::quit). Every input read so far must have been given to `receive` before.
 //! 3. [`Event::SendContent`] brings an [`Open`]: [`content`](Session::content) any number of times, then
-//!    [`dot`](Session::dot), and once that is sent [`end_of_content`](Session::end_of_content).
+//!    [`dot`](Session::dot), and once that is sent [`end_of_content`](Session::end_of_content). So for DATA, and
+//!    for BDAT, which carries binary content (RFC 3030); there, each waits for
+//!    [`takes_content`](Session::takes_content).
 //! 4. [`Event::Finished`] brings one fate for each recipient, and the `Idle` back: any number of
-//!    transactions go over one connection.
+//!    transactions go over one connection, until it [`is_spent`](Session::is_spent).
 //! 5. [`Event::Failed`] and [`Event::Closed`] end the session: close. A QUIT may be on the wire when the peer
 //!    turned us away (greeting, EHLO); at any later stage throw the wire away, for unsent content and its dot
 //!    must not go out behind a failure.
@@ -25,17 +29,21 @@
 //! it is written to, for its replies may fill its send buffer (RFC 2920 §3.1).
 //!
 //! STARTTLS and AUTH will stand between `Ready` and the first `begin`, each taking the `Idle` and giving it
-//! back; CHUNKING beside `content`.
+//! back.
 
 mod ending;
 mod flight;
 mod offer;
 mod outcome;
 mod replies;
+mod room;
+mod sending;
 mod stuffing;
+mod terms;
+mod words;
 
 pub use offer::{Limits, Offer};
-pub use outcome::{Failure, FailureKind, Fate, Outcome, Stage, Transaction};
+pub use outcome::{Failure, FailureKind, Fate, Outcome, PassedOn, Stage, Transaction};
 
 use crate::dialogue::{Line, Out};
 use crate::limits::{CLIENT_CHUNK_TIMEOUT, CLIENT_END_TIMEOUT, CLIENT_GREETING_TIMEOUT, CLIENT_QUIT_TIMEOUT};
@@ -44,8 +52,9 @@ use crate::server::Dialect;
 use ending::{fail, failed};
 use flight::{Flight, send};
 use postrider_mail::Host;
+use room::Room;
+use sending::{Answers, Sending};
 use std::time::{Duration, Instant};
-use stuffing::Stuffer;
 
 /// The right to begin a transaction or to quit: the session waits for nothing.
 #[derive(Debug, PartialEq, Eq)]
@@ -92,6 +101,7 @@ pub struct Session {
     reader: Reader,
     announced: Vec<Host>,
     offer: Offer,
+    room: Room,
     state: State,
     deadline: Option<Instant>,
 }
@@ -108,15 +118,33 @@ enum State {
     /// Replies to the commands of an envelope.
     Envelope(Box<Flight>),
     /// Content from our own side.
-    Content(Box<Flight>, Stuffer),
-    /// The replies after the final dot, for these recipients.
-    End(Box<Flight>, std::vec::IntoIter<usize>),
+    Content(Box<Flight>, Sending),
+    /// The replies after the final dot or the last chunk.
+    End(End),
     /// The reply after a dot that ended no content.
     LoneDot(Box<Flight>),
     /// The reply to QUIT.
     Quit,
     /// Nothing more.
     Over,
+}
+
+/// Content that has ended.
+#[derive(Debug)]
+struct End {
+    flight: Box<Flight>,
+    /// The recipients whose fate is to come.
+    taken: std::vec::IntoIter<usize>,
+    /// What is to be answered before.
+    answers: Answers,
+}
+
+impl End {
+    /// The message cannot have been taken: fates are as they were before its end.
+    fn taken_by_none(&mut self) {
+        let fate = self.answers.fate_or(Fate::Undecided);
+        self.flight.decide_all(self.taken.by_ref(), &fate);
+    }
 }
 
 impl Session {
@@ -136,6 +164,7 @@ impl Session {
             reader: Reader::default(),
             announced: Vec::new(),
             offer: Offer::default(),
+            room: Room::default(),
             state: State::Greeting,
             deadline: Some(now + CLIENT_GREETING_TIMEOUT.min(patience)),
         }
@@ -150,6 +179,21 @@ impl Session {
     /// What the peer offers; nothing before [`Event::Ready`].
     pub fn offer(&self) -> &Offer {
         &self.offer
+    }
+
+    /// Whether the peer, by its LIMITS (RFC 9422), takes no further transaction in this session: quit, and go
+    /// on in another. A transaction begun all the same is refused in our own words.
+    pub fn is_spent(&self) -> bool {
+        self.room.is_spent()
+    }
+
+    /// Whether content may be sent, or must wait until the peer has answered what was sent last: BDAT without
+    /// PIPELINING goes chunk by chunk. Content sent too early goes nevertheless.
+    pub fn takes_content(&self) -> bool {
+        match &self.state {
+            State::Content(_, sending) => sending.takes_content(),
+            _ => true,
+        }
     }
 
     /// When [`timed_out`](Self::timed_out) is to be called, unless something happens before. None while the
@@ -185,7 +229,7 @@ impl Session {
     /// Begins a transaction. Where the offer alone decides every fate, it is [`Event::Finished`] at once and
     /// nothing is sent.
     pub fn begin(&mut self, _: Idle, transaction: Transaction, out: &mut Out<'_>) -> Event {
-        let mut flight = Box::new(Flight::new(transaction, &self.offer, out.now));
+        let mut flight = Box::new(Flight::new(transaction, &self.offer, &mut self.room, out.now));
         let State::Idle { needs_reset } = self.state else {
             // The peer hung up or spoke out of turn while we were idle, and `Failed` has said so.
             return failed(Stage::Idle, FailureKind::Disconnected, None, flight.fates());
@@ -193,27 +237,29 @@ impl Session {
         if flight.is_decided() {
             return Event::Finished(flight.outcome(), Idle(()));
         }
+        self.room.begun();
         flight.start(needs_reset, out);
         self.deadline = Some(flight.deadline(out.now, self.patience));
         self.state = State::Envelope(flight);
         Event::NeedInput
     }
 
-    /// Sends a piece of content, which has CRLF line ends; dots are stuffed here. Flush the wire before the
-    /// next piece. Nothing is sent once the session has failed.
+    /// Sends a piece of content. For DATA it has CRLF line ends, and dots are stuffed here; binary content goes
+    /// as it is, each piece as one chunk of BDAT, so that few large pieces are better than many small ones. Flush
+    /// the wire before the next piece. Nothing is sent once the session has failed or a chunk was refused.
     pub fn content(&mut self, _: &Open, piece: &[u8], out: &mut Out<'_>) {
-        if let State::Content(_, stuffer) = &mut self.state {
-            stuffer.content(piece, out.wire);
+        if let State::Content(_, sending) = &mut self.state {
+            sending.piece(piece, out);
             self.deadline = Some(out.now + CLIENT_CHUNK_TIMEOUT.min(self.patience));
         }
     }
 
-    /// Appends the dot, so that it can leave in one write with the content before it. Until it is sent and
-    /// [`end_of_content`](Self::end_of_content) called, the peer cannot have the message: whatever comes
-    /// before counts as said amid the content.
+    /// Appends the dot, or BDAT's last chunk, so that it can leave in one write with the content before it. Until
+    /// it is sent and [`end_of_content`](Self::end_of_content) called, the peer cannot have the message: whatever
+    /// comes before counts as said amid the content.
     pub fn dot(&mut self, _: &Open, out: &mut Out<'_>) {
-        if let State::Content(_, stuffer) = &mut self.state {
-            stuffer.finish(out.wire);
+        if let State::Content(_, sending) = &mut self.state {
+            sending.finish(out);
             self.deadline = Some(out.now + CLIENT_CHUNK_TIMEOUT.min(self.patience));
         }
     }
@@ -221,11 +267,20 @@ impl Session {
     /// The content has ended with its dot, which is appended unless [`dot`](Self::dot) did so. From here on
     /// the peer may have the message.
     pub fn end_of_content(&mut self, _: Open, out: &mut Out<'_>) {
-        if let State::Content(mut flight, mut stuffer) = self.leave() {
-            stuffer.finish(out.wire);
-            out.dialogue.line(Line::Content { octets: stuffer.octets() });
-            let taken = flight.taken();
-            self.enter(State::End(flight, taken), CLIENT_END_TIMEOUT, out);
+        if !matches!(self.state, State::Content(..)) {
+            return;
+        }
+        let State::Content(mut flight, mut sending) = self.leave() else { return };
+        sending.finish(out);
+        let octets = sending.octets();
+        match sending.ended() {
+            Ok(answers) => {
+                out.dialogue.line(Line::Content { octets });
+                let taken = flight.taken();
+                self.enter(State::End(End { flight, taken, answers }), CLIENT_END_TIMEOUT, out);
+            }
+            // A chunk was refused: what is left of the peer's answers ends the transaction.
+            Err(sending) => self.enter(State::Content(flight, sending), CLIENT_CHUNK_TIMEOUT, out),
         }
     }
 

@@ -3,13 +3,17 @@
 //! Strict in what is understood, lenient in how it is spelled: see `command/spelling.rs`. Printing gives the spelling
 //! of the standard; parsing what was printed gives the same command.
 
+mod envelope;
+mod parameters;
 mod spelling;
+mod verbs;
 
+pub use envelope::{MailFrom, RcptTo};
+pub use parameters::Parameter;
+
+use crate::forward::{self, Attributes};
 use postrider_mail::address::AddressError;
-use postrider_mail::{
-    Body, By, Domain, EnvelopeId, ForwardPath, HeloName, Hold, Notify, OriginalRecipient, Priority, Ret,
-    ReversePath, Solicitation, Text,
-};
+use postrider_mail::{Domain, HeloName, Text};
 use std::fmt;
 
 /// A command that was understood. EHLO, HELO and LHLO differ in the dialect they choose.
@@ -27,79 +31,59 @@ pub enum Command {
     Rcpt(RcptTo),
     /// `DATA`
     Data,
-    /// `RSET`
+    /// `BDAT octets [LAST]` (RFC 3030)
+    Bdat(Chunk),
+    /// `RSET` (RFC 5321 §4.1.1.5)
     Rset,
-    /// `NOOP`; what follows it is ignored.
+    /// `NOOP`; what follows it is ignored (RFC 5321 §4.1.1.9).
     Noop,
-    /// `QUIT`
+    /// `QUIT` (RFC 5321 §4.1.1.10)
     Quit,
-    /// `VRFY string`
+    /// `VRFY string [SMTPUTF8]` (RFC 5321 §4.1.1.6)
     Vrfy(Text),
-    /// `EXPN string`
+    /// `EXPN string [SMTPUTF8]` (RFC 5321 §4.1.1.7)
     Expn(Text),
-    /// `HELP [topic]`
+    /// `HELP [topic]` (RFC 5321 §4.1.1.8)
     Help(Option<Text>),
+    /// `ETRN node` (RFC 1985)
+    Etrn(TurnNode),
+    /// `XCLIENT attributes`
+    Xclient(Box<Attributes>),
+    /// `XFORWARD attributes`
+    Xforward(Box<Attributes>),
 }
 
-/// What MAIL says.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MailFrom {
-    /// Where notices go.
-    pub reverse_path: ReversePath,
-    /// `SIZE=`: the content's octets, as the client counts them (RFC 1870).
-    pub size: Option<u64>,
-    /// `BODY=` (RFC 6152, RFC 3030)
-    pub body: Option<Body>,
-    /// `SMTPUTF8` (RFC 6531)
-    pub smtputf8: bool,
-    /// `RET=` (RFC 3461)
-    pub ret: Option<Ret>,
-    /// `ENVID=` (RFC 3461)
-    pub envid: Option<EnvelopeId>,
-    /// `BY=` (RFC 2852)
-    pub by: Option<By>,
-    /// `HOLDFOR=` or `HOLDUNTIL=` (RFC 4865)
-    pub hold: Option<Hold>,
-    /// `MT-PRIORITY=` (RFC 6710)
-    pub priority: Option<Priority>,
-    /// `SOLICIT=` (RFC 3865)
-    pub solicit: Option<Solicitation>,
-}
-
-impl MailFrom {
-    /// MAIL with no parameter.
-    pub fn new(reverse_path: ReversePath) -> Self {
-        Self {
-            reverse_path,
-            size: None,
-            body: None,
-            smtputf8: false,
-            ret: None,
-            envid: None,
-            by: None,
-            hold: None,
-            priority: None,
-            solicit: None,
+impl Command {
+    /// Its verb.
+    pub fn verb(&self) -> &'static str {
+        match self {
+            Self::Helo(_) => "HELO",
+            Self::Ehlo(_) => "EHLO",
+            Self::Lhlo(_) => "LHLO",
+            Self::Mail(_) => "MAIL",
+            Self::Rcpt(_) => "RCPT",
+            Self::Data => "DATA",
+            Self::Bdat(_) => "BDAT",
+            Self::Rset => "RSET",
+            Self::Noop => "NOOP",
+            Self::Quit => "QUIT",
+            Self::Vrfy(_) => "VRFY",
+            Self::Expn(_) => "EXPN",
+            Self::Help(_) => "HELP",
+            Self::Etrn(_) => "ETRN",
+            Self::Xclient(_) => "XCLIENT",
+            Self::Xforward(_) => "XFORWARD",
         }
     }
 }
 
-/// What RCPT says.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RcptTo {
-    /// Who shall get the message.
-    pub forward_path: ForwardPath,
-    /// `NOTIFY=` (RFC 3461)
-    pub notify: Option<Notify>,
-    /// `ORCPT=` (RFC 3461)
-    pub orcpt: Option<OriginalRecipient>,
-}
-
-impl RcptTo {
-    /// RCPT with no parameter.
-    pub fn new(forward_path: ForwardPath) -> Self {
-        Self { forward_path, notify: None, orcpt: None }
-    }
+/// What BDAT announces (RFC 3030 §2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Chunk {
+    /// Octets that follow the command's line end.
+    pub octets: u64,
+    /// `LAST`: the content ends with them.
+    pub is_last: bool,
 }
 
 /// Whose waiting mail ETRN asks for (RFC 1985 §5).
@@ -124,14 +108,27 @@ pub enum CommandError {
     ForeignProtocol,
     /// The argument is missing or of the wrong form; `usage` is the right one.
     Usage(&'static str),
+    /// BDAT with a size but not the right form: so many octets follow none the less.
+    BadChunk {
+        /// The size.
+        octets: u64,
+        /// The right form.
+        usage: &'static str,
+    },
+    /// BDAT with a size that cannot be read: nobody can say where the next command begins.
+    Boundless,
+    /// The header of the PROXY protocol, where none is expected.
+    ProxyHeader,
+    /// VRFY or EXPN with UTF-8 and without SMTPUTF8 (RFC 6531 §3.7.4.2).
+    NotAscii,
     /// The argument of MAIL is no reverse-path.
     ReversePath(PathError),
     /// The argument of RCPT is no forward-path.
     ForwardPath(PathError),
-    /// A parameter of MAIL or RCPT that no offered extension defines.
+    /// A parameter of MAIL or RCPT that is not known here.
     UnknownParameter(Text),
     /// A parameter that was given twice, or whose value is not well formed.
-    BadParameter(Text),
+    BadParameter(Parameter, Text),
 }
 
 /// Why the argument of MAIL or RCPT is no path.
@@ -139,8 +136,10 @@ pub enum CommandError {
 pub enum PathError {
     /// Brackets, display name and words do not yield exactly one address.
     Ambiguous,
-    /// Octets outside ASCII: an address that needs SMTPUTF8 (RFC 6531).
+    /// UTF-8 in a transaction without SMTPUTF8 (RFC 6531 §3.4).
     NotAscii,
+    /// Octets that are no UTF-8.
+    NotUtf8,
     /// What stands for the address is none.
     Address(AddressError),
 }
@@ -163,105 +162,36 @@ pub fn parse(line: &[u8]) -> Result<Command, CommandError> {
     upper.make_ascii_uppercase();
     match &*upper {
         b"HELO" if argument.is_empty() => Ok(Command::Helo(HeloName::none())),
-        b"HELO" => helo(argument, "HELO client.example").map(Command::Helo),
-        b"EHLO" => helo(argument, "EHLO client.example").map(Command::Ehlo),
-        b"LHLO" => helo(argument, "LHLO client.example").map(Command::Lhlo),
-        b"MAIL" => mail(argument).map(Command::Mail),
-        b"RCPT" => rcpt(argument).map(Command::Rcpt),
-        b"DATA" => alone(argument, Command::Data, "DATA, alone on its line"),
-        b"RSET" => alone(argument, Command::Rset, "RSET, alone on its line"),
-        b"QUIT" => alone(argument, Command::Quit, "QUIT, alone on its line"),
+        b"HELO" => verbs::helo(argument, "HELO client.example").map(Command::Helo),
+        b"EHLO" => verbs::helo(argument, "EHLO client.example").map(Command::Ehlo),
+        b"LHLO" => verbs::helo(argument, "LHLO client.example").map(Command::Lhlo),
+        b"MAIL" => envelope::mail(argument).map(Command::Mail),
+        b"RCPT" => envelope::rcpt(argument).map(Command::Rcpt),
+        b"DATA" => verbs::alone(argument, Command::Data, "DATA, alone on its line"),
+        b"BDAT" => verbs::bdat(argument).map(Command::Bdat),
+        b"RSET" => verbs::alone(argument, Command::Rset, "RSET, alone on its line"),
+        b"QUIT" => verbs::alone(argument, Command::Quit, "QUIT, alone on its line"),
         b"NOOP" => Ok(Command::Noop),
-        b"VRFY" => something(argument, "VRFY friend").map(Command::Vrfy),
-        b"EXPN" => something(argument, "EXPN staff").map(Command::Expn),
+        b"VRFY" => verbs::whom(argument, "VRFY friend").map(Command::Vrfy),
+        b"EXPN" => verbs::whom(argument, "EXPN staff").map(Command::Expn),
         b"HELP" => Ok(Command::Help((!argument.is_empty()).then(|| Text::from_peer(argument)))),
+        b"ETRN" => verbs::etrn(argument).map(Command::Etrn),
+        b"XCLIENT" => forward::xclient(argument).map(Command::Xclient),
+        b"XFORWARD" => forward::xforward(argument).map(Command::Xforward),
+        b"PROXY" => Err(CommandError::ProxyHeader),
         other => Err(not_ours(other)),
     }
 }
 
 fn not_ours(verb: &[u8]) -> CommandError {
-    const OTHERS: [&str; 10] =
-        ["STARTTLS", "AUTH", "BDAT", "ETRN", "TURN", "ATRN", "SEND", "SOML", "SAML", "XCLIENT"];
-    if [&b"GET"[..], b"POST", b"PUT", b"HEAD", b"CONNECT", b"OPTIONS"].contains(&verb) {
+    const OTHERS: [&str; 7] = ["STARTTLS", "AUTH", "TURN", "ATRN", "SEND", "SOML", "SAML"];
+    const FOREIGN: [&[u8]; 6] = [b"GET", b"POST", b"PUT", b"HEAD", b"CONNECT", b"OPTIONS"];
+    if FOREIGN.contains(&verb) {
         return CommandError::ForeignProtocol;
     }
     match OTHERS.into_iter().find(|known| known.as_bytes() == verb) {
         Some(known) => CommandError::NotOffered(known),
         None => CommandError::Unknown,
-    }
-}
-
-fn helo(argument: &[u8], usage: &'static str) -> Result<HeloName, CommandError> {
-    let name = std::str::from_utf8(argument).ok().and_then(|name| name.parse().ok());
-    name.ok_or(CommandError::Usage(usage))
-}
-
-fn alone(argument: &[u8], command: Command, usage: &'static str) -> Result<Command, CommandError> {
-    if argument.is_empty() { Ok(command) } else { Err(CommandError::Usage(usage)) }
-}
-
-fn something(argument: &[u8], usage: &'static str) -> Result<Text, CommandError> {
-    if argument.is_empty() { Err(CommandError::Usage(usage)) } else { Ok(Text::from_peer(argument)) }
-}
-
-fn mail(argument: &[u8]) -> Result<MailFrom, CommandError> {
-    let argument =
-        keyword(argument, b"FROM:").ok_or(CommandError::Usage("MAIL FROM:<you@client.example>"))?;
-    let (path, parameters) = spelling::path(argument).map_err(CommandError::ReversePath)?;
-    let reverse_path = path.parse().map_err(|error| CommandError::ReversePath(PathError::Address(error)))?;
-    let mut mail = MailFrom::new(reverse_path);
-    for parameter in parameters {
-        let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
-        let bad = || CommandError::BadParameter(Text::clean(parameter));
-        if name.eq_ignore_ascii_case("SIZE") {
-            // size-value ::= 1*20DIGIT (RFC 1870 §3)
-            let digits = (1..=20).contains(&value.len()) && value.bytes().all(|b| b.is_ascii_digit());
-            let size = value.parse().ok().filter(|_| digits && mail.size.is_none());
-            mail.size = Some(size.ok_or_else(bad)?);
-        } else if name.eq_ignore_ascii_case("BODY") {
-            let body = value.parse().ok().filter(|_| mail.body.is_none());
-            mail.body = Some(body.ok_or_else(bad)?);
-        } else {
-            return Err(CommandError::UnknownParameter(Text::clean(name)));
-        }
-    }
-    Ok(mail)
-}
-
-fn rcpt(argument: &[u8]) -> Result<RcptTo, CommandError> {
-    let argument = keyword(argument, b"TO:").ok_or(CommandError::Usage("RCPT TO:<friend@local.example>"))?;
-    let (path, mut parameters) = spelling::path(argument).map_err(CommandError::ForwardPath)?;
-    let path = path.parse().map_err(|error| CommandError::ForwardPath(PathError::Address(error)))?;
-    match parameters.next() {
-        None => Ok(RcptTo::new(path)),
-        Some(parameter) => {
-            let name = parameter.split('=').next().unwrap_or(parameter);
-            Err(CommandError::UnknownParameter(Text::clean(name)))
-        }
-    }
-}
-
-fn keyword<'a>(argument: &'a [u8], keyword: &[u8]) -> Option<&'a [u8]> {
-    let (word, rest) = argument.split_at_checked(keyword.len())?;
-    word.eq_ignore_ascii_case(keyword).then_some(rest)
-}
-
-impl fmt::Display for MailFrom {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "MAIL FROM:<{}>", self.reverse_path)?;
-        if let Some(size) = self.size {
-            write!(f, " SIZE={size}")?;
-        }
-        if let Some(body) = self.body {
-            write!(f, " BODY={body}")?;
-        }
-        Ok(())
-    }
-}
-
-impl fmt::Display for RcptTo {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "RCPT TO:<{}>", self.forward_path)
     }
 }
 
@@ -276,13 +206,34 @@ impl fmt::Display for Command {
             Self::Mail(mail) => mail.fmt(f),
             Self::Rcpt(rcpt) => rcpt.fmt(f),
             Self::Data => f.write_str("DATA"),
+            Self::Bdat(chunk) => {
+                write!(f, "BDAT {}{}", chunk.octets, if chunk.is_last { " LAST" } else { "" })
+            }
             Self::Rset => f.write_str("RSET"),
             Self::Noop => f.write_str("NOOP"),
             Self::Quit => f.write_str("QUIT"),
-            Self::Vrfy(what) => write!(f, "VRFY {what}"),
-            Self::Expn(what) => write!(f, "EXPN {what}"),
+            Self::Vrfy(what) => write!(f, "VRFY {what}{}", needs_utf8(what)),
+            Self::Expn(what) => write!(f, "EXPN {what}{}", needs_utf8(what)),
             Self::Help(None) => f.write_str("HELP"),
             Self::Help(Some(topic)) => write!(f, "HELP {topic}"),
+            Self::Etrn(node) => write!(f, "ETRN {node}"),
+            Self::Xclient(attributes) => write!(f, "XCLIENT{attributes}"),
+            Self::Xforward(attributes) => write!(f, "XFORWARD{attributes}"),
+        }
+    }
+}
+
+/// The parameter that a string with UTF-8 needs behind it.
+fn needs_utf8(string: &Text) -> &'static str {
+    if string.as_str().is_ascii() { "" } else { " SMTPUTF8" }
+}
+
+impl fmt::Display for TurnNode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Domain(domain) => domain.fmt(f),
+            Self::Below(domain) => write!(f, "@{domain}"),
+            Self::Queue(name) => write!(f, "#{name}"),
         }
     }
 }

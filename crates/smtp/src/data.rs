@@ -2,9 +2,15 @@
 //! (RFC 5321 §4.1.1.4, §4.5.2, §2.3.8).
 //!
 //! Content ends at CRLF.CRLF only. A bare CR, a bare LF or a NUL spoils it: nothing more of it is handed
-//! on, and it is read to its true end. Where a reader that takes LF for a line end would see the end — a
+//! on, and it is read to its true end. A decoder that normalises makes CRLF of a bare CR or LF instead; a line
+//! begins behind that LF for dots too, and not behind that CR, for which nobody stuffs them. Where a reader that takes LF for a line end would see the end — a
 //! line of a single dot with a bare LF on at least one of its sides — the decoder stops: two readers could
 //! disagree about what follows, and a person at a terminal would wait for ever.
+
+use crate::server::ContentNotes;
+use std::ops::Range;
+
+const CRLF: &[u8] = b"\r\n";
 
 /// What spoiled the content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,7 +21,7 @@ pub(crate) enum Bare {
 }
 
 /// One step of the decoder.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Piece<'i> {
     /// What is left of the input, if anything, is the start of something that needs more octets.
     NeedInput,
@@ -36,17 +42,65 @@ pub(crate) struct Decoder {
     /// Whether the line before this one ended in CRLF; the line end behind DATA counts as one.
     after_crlf: bool,
     spoiled: bool,
+    normalise: bool,
+    normalised: bool,
+    lines: LineLengths,
+}
+
+/// How long lines are, without their line ends.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct LineLengths {
+    /// Octets so far of the line that has not ended.
+    open: u64,
+    longest: u64,
+}
+
+impl LineLengths {
+    /// More octets of a line that has not ended.
+    pub(crate) fn part(&mut self, octets: u64) {
+        self.open += octets;
+        self.longest = self.longest.max(self.open);
+    }
+
+    /// The last octets of a line.
+    pub(crate) fn end(&mut self, octets: u64) {
+        self.part(octets);
+        self.open = 0;
+    }
+
+    /// Octets of the longest line so far.
+    pub(crate) fn longest(&self) -> u64 {
+        self.longest
+    }
 }
 
 impl Decoder {
-    pub(crate) fn new() -> Self {
-        Self { at_line_start: true, after_crlf: true, spoiled: false }
+    /// `normalise`: a CR or LF that stands alone becomes CRLF, else it spoils the content.
+    pub(crate) fn new(normalise: bool) -> Self {
+        Self {
+            at_line_start: true,
+            after_crlf: true,
+            spoiled: false,
+            normalise,
+            normalised: false,
+            lines: LineLengths::default(),
+        }
+    }
+
+    /// Octets of the longest line so far, its stuffed dot not counted.
+    pub(crate) fn line_octets(&self) -> u64 {
+        self.lines.longest()
+    }
+
+    pub(crate) fn notes(&self) -> ContentNotes {
+        ContentNotes { line_octets: self.lines.longest(), normalised: self.normalised }
     }
 
     /// Takes the next piece off the input and says how many octets that consumed.
     pub(crate) fn next<'i>(&mut self, input: &'i [u8]) -> (usize, Piece<'i>) {
-        let mut at = 0;
-        let mut start = 0;
+        let (mut at, mut start, mut line) = (0, 0, 0);
+        // Counted beside, so that a line costs no store.
+        let mut lines = self.lines;
         loop {
             if self.spoiled {
                 start = at;
@@ -54,30 +108,35 @@ impl Decoder {
             if self.at_line_start {
                 match self.line_start(&input[at..]) {
                     Start::Text => self.at_line_start = false,
-                    Start::StuffedDot if at > start => return self.hand_over(input, start, at),
+                    Start::StuffedDot | Start::End | Start::FalseEnd if at > start => {
+                        return self.hand_over(input, start..at, lines, line);
+                    }
                     Start::StuffedDot => {
                         self.at_line_start = false;
                         at += 1;
-                        start = at;
+                        (start, line) = (at, at);
                     }
-                    Start::Open => return self.hand_over(input, start, at),
-                    Start::End | Start::FalseEnd if at > start => return self.hand_over(input, start, at),
+                    Start::Open => return self.hand_over(input, start..at, lines, line),
                     Start::End => return (at + b".\r\n".len(), Piece::End),
                     Start::FalseEnd => return (at + b".".len(), Piece::FalseEnd),
                 }
             }
             let Some(found) = memchr::memchr3(b'\r', b'\n', 0, &input[at..]).map(|i| at + i) else {
-                return self.hand_over(input, start, input.len());
+                return self.hand_over(input, start..input.len(), lines, line);
             };
             let bare = match (input[found], input.get(found + 1)) {
                 (b'\r', Some(b'\n')) => {
                     (self.at_line_start, self.after_crlf) = (true, true);
-                    at = found + 2;
+                    lines.end((found - line) as u64);
+                    at = found + CRLF.len();
+                    line = at;
                     continue;
                 }
-                (b'\r', None) => return self.hand_over(input, start, found),
+                (b'\r', None) => return self.hand_over(input, start..found, lines, line),
                 // What stands before it is content still, however the input was cut.
-                _ if !self.spoiled && found > start => return self.hand_over(input, start, found),
+                _ if !self.spoiled && found > start => {
+                    return self.hand_over(input, start..found, lines, line);
+                }
                 (b'\r', Some(_)) => Bare::Cr,
                 (b'\n', _) => {
                     (self.at_line_start, self.after_crlf) = (true, false);
@@ -86,18 +145,32 @@ impl Decoder {
                 _ => Bare::Nul,
             };
             at = found + 1;
+            if self.normalise && !self.spoiled && bare != Bare::Nul {
+                self.normalised = true;
+                lines.end(0);
+                self.lines = lines;
+                return (at, Piece::Octets(CRLF));
+            }
             if !std::mem::replace(&mut self.spoiled, true) {
                 return (at, Piece::Bare(bare));
             }
         }
     }
 
-    /// What stands between `start` and `end`: content, or nothing when it is spoiled.
-    fn hand_over<'i>(&self, input: &'i [u8], start: usize, end: usize) -> (usize, Piece<'i>) {
-        if self.spoiled || start == end {
-            (end, Piece::NeedInput)
+    /// What is in `range`: content, or nothing when it is spoiled. Since `line` it is of one line.
+    fn hand_over<'i>(
+        &mut self,
+        input: &'i [u8],
+        range: Range<usize>,
+        lines: LineLengths,
+        line: usize,
+    ) -> (usize, Piece<'i>) {
+        self.lines = lines;
+        self.lines.part((range.end - line) as u64);
+        if self.spoiled || range.is_empty() {
+            (range.end, Piece::NeedInput)
         } else {
-            (end, Piece::Octets(&input[start..end]))
+            (range.end, Piece::Octets(&input[range.start..range.end]))
         }
     }
 
@@ -134,7 +207,10 @@ mod tests {
 
     /// Feeds the chunks as a driver does: what is not consumed stands before the next chunk.
     fn decode(chunks: &[&[u8]]) -> Outcome {
-        let mut decoder = Decoder::new();
+        decode_with(Decoder::new(false), chunks)
+    }
+
+    fn decode_with(mut decoder: Decoder, chunks: &[&[u8]]) -> Outcome {
         let (mut content, mut bare, mut input) = (Vec::new(), None, Vec::new());
         for (index, chunk) in chunks.iter().enumerate() {
             input.extend_from_slice(chunk);
@@ -167,6 +243,7 @@ mod tests {
         (content, bare, None, input.len())
     }
 
+    /// RFC 5321 §4.1.1.4, RFC 5321 §4.5.2
     #[test]
     fn dots_are_unstuffed_and_the_end_is_crlf_dot_crlf() {
         let (content, bare, how, rest) = decode(&[b"a\r\n..b\r\n.c\r\n.\r\nQUIT\r\n"]);
@@ -174,6 +251,7 @@ mod tests {
         assert_eq!(decode(&[b".\r\n"]), (vec![], None, Some("end"), 0));
     }
 
+    /// RFC 5321 §2.3.8
     #[test]
     fn what_an_lf_only_reader_takes_for_the_end_stops_everything() {
         for false_end in ["a\n.\n", "a\r\n.\n", "a\n.\r\n", ".\n", "a\r\r\n.\n", "\0\n.\n"] {
@@ -195,6 +273,49 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_normalising_decoder_makes_crlf_of_what_stands_alone() {
+        for (input, content, how) in [
+            ("a\nb\r\n.\r\n", "a\r\nb\r\n", "end"),
+            ("a\rb\r\n.\r\n", "a\r\nb\r\n", "end"),
+            ("a\n\rb\r\n.\r\n", "a\r\n\r\nb\r\n", "end"),
+            ("a\r\r\n.\r\n", "a\r\n\r\n", "end"),
+            ("a\n..b\r\n.\r\n", "a\r\n.b\r\n", "end"),
+            ("a\r.\rb\r\n.\r\n", "a\r\n.\r\nb\r\n", "end"),
+            ("a\n.\n", "a\r\n", "false end"),
+            ("a\r\n.\n", "a\r\n", "false end"),
+            ("a\n.\r\n", "a\r\n", "false end"),
+        ] {
+            let (found, bare, ended, _) = decode_with(Decoder::new(true), &[input.as_bytes()]);
+            assert_eq!((&*found, bare, ended), (content.as_bytes(), None, Some(how)), "{input:?}");
+        }
+        let (_, bare, ended, _) = decode_with(Decoder::new(true), &[b"a\0b\nc\r\n.\r\n"]);
+        assert_eq!((bare, ended), (Some(Bare::Nul), Some("end")));
+    }
+
+    #[test]
+    fn the_longest_line_is_known_without_its_line_end_and_stuffed_dot() {
+        for (input, octets) in [("ab\r\n..abc\r\nx", 4), ("\r\n", 0), ("abcde", 5), ("ab\r", 2)] {
+            for cut in 0..=input.len() {
+                let (head, tail) = input.as_bytes().split_at(cut);
+                let mut decoder = Decoder::new(false);
+                let mut input = head.to_vec();
+                for more in [tail, b""] {
+                    loop {
+                        let (read, piece) = decoder.next(&input);
+                        let waits = piece == Piece::NeedInput;
+                        input.drain(..read);
+                        if waits {
+                            break;
+                        }
+                    }
+                    input.extend_from_slice(more);
+                }
+                assert_eq!(decoder.line_octets(), octets, "{input:?} cut at {cut}");
+            }
+        }
+    }
+
     proptest! {
         #[test]
         fn any_split_gives_the_same_content_and_the_same_end(
@@ -202,6 +323,7 @@ mod tests {
                 Just(b'.'), Just(b'\r'), Just(b'\n'), Just(0), Just(b'x'), Just(b'\r'), Just(b'\n'), Just(b'.')
             ], 0..40),
             crlf in any::<bool>(),
+            normalise in any::<bool>(),
             splits in proptest::collection::vec(0usize..40, 0..6),
         ) {
             // Half of the cases have whole CRLFs, else hardly any would be clean.
@@ -214,8 +336,8 @@ mod tests {
             let mut from = 0;
             for cut in cuts { chunks.push(&input[from..cut]); from = cut; }
             chunks.push(&input[from..]);
-            let whole = decode(&[&input]);
-            let split = decode(&chunks);
+            let whole = decode_with(Decoder::new(normalise), &[&input]);
+            let split = decode_with(Decoder::new(normalise), &chunks);
             if whole.1.is_none() { prop_assert_eq!(&whole.0, &split.0); }
             prop_assert_eq!((whole.1, whole.2), (split.1, split.2));
             if whole.2.is_some() { prop_assert_eq!(whole.3, split.3); }

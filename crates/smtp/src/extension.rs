@@ -2,8 +2,14 @@
 //!
 //! Each further one is a field here, a parameter or verb in [`crate::command`] and a place in the states.
 
-use postrider_mail::{Solicitation, UnixMillis};
-use std::fmt;
+use crate::command::Parameter;
+use crate::forward::{XCLIENT_ATTRIBUTES, XFORWARD_ATTRIBUTES};
+use postrider_mail::{Solicitation, Text, UnixMillis};
+
+/// Lines there can be.
+const LINES_MAX: usize = 16;
+/// Octets of a list of keywords that still fits a reply line (RFC 5321 §4.5.3.1.5).
+const KEYWORDS_TOLD_OCTETS_MAX: usize = 480;
 
 /// What is offered beside the content's limits. PIPELINING, SIZE, 8BITMIME and ENHANCEDSTATUSCODES always are.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,33 +66,117 @@ impl Default for Extensions {
     }
 }
 
-/// One keyword of the EHLO reply, with its parameter.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Extension {
-    /// PIPELINING (RFC 2920)
-    Pipelining,
-    /// SIZE with the largest content taken, in octets (RFC 1870)
-    Size(u64),
-    /// 8BITMIME (RFC 6152)
-    EightBitMime,
-    /// ENHANCEDSTATUSCODES (RFC 2034)
-    EnhancedStatusCodes,
-}
+impl Extensions {
+    /// The lines of the reply to EHLO or LHLO behind the first (RFC 5321 §4.1.1.1), where content of `octets_max`
+    /// octets and `recipients_max` recipients are taken.
+    pub fn keywords(&self, octets_max: u64, recipients_max: u32) -> Vec<Text> {
+        let mut lines = Vec::with_capacity(LINES_MAX);
+        let mut add = |offered: bool, keyword: &'static str| {
+            if offered {
+                lines.push(Text::literal(keyword));
+            }
+        };
+        add(true, "PIPELINING");
+        add(true, "8BITMIME");
+        add(true, "ENHANCEDSTATUSCODES");
+        add(self.smtputf8, "SMTPUTF8");
+        add(self.chunking, "CHUNKING");
+        add(self.chunking, "BINARYMIME");
+        add(self.dsn, "DSN");
+        add(self.priority, "MT-PRIORITY");
+        add(self.etrn, "ETRN");
+        lines.push(format!("SIZE {octets_max}").into());
+        if self.limits {
+            // limit-value = NZDIGIT 0*5DIGIT (RFC 9422 §3)
+            lines.push(format!("LIMITS RCPTMAX={}", recipients_max.clamp(1, 999_999)).into());
+        }
+        match self.deliver_by {
+            None => {}
+            Some(0) => lines.push(Text::literal("DELIVERBY")),
+            Some(least) => lines.push(format!("DELIVERBY {least}").into()),
+        }
+        if let Some(FutureRelease { seconds_max, until_max }) = self.future_release {
+            lines.push(format!("FUTURERELEASE {seconds_max} {}", whole_seconds(until_max)).into());
+        }
+        match &self.no_soliciting {
+            None => {}
+            // A list that is too long for a line is still refused by, and not told.
+            Some(Some(refused)) if refused.as_str().len() <= KEYWORDS_TOLD_OCTETS_MAX => {
+                lines.push(format!("NO-SOLICITING {refused}").into());
+            }
+            Some(_) => lines.push(Text::literal("NO-SOLICITING")),
+        }
+        if self.xclient {
+            lines.push(format!("XCLIENT {XCLIENT_ATTRIBUTES}").into());
+        }
+        if self.xforward {
+            lines.push(format!("XFORWARD {XFORWARD_ATTRIBUTES}").into());
+        }
+        lines
+    }
 
-impl Extension {
-    /// What the server engine offers when content of `octets_max` is taken.
-    pub fn offered(octets_max: u64) -> [Self; 4] {
-        [Self::Pipelining, Self::Size(octets_max), Self::EightBitMime, Self::EnhancedStatusCodes]
+    /// Whether MAIL or RCPT may have this parameter, behind EHLO or LHLO.
+    pub fn allow(&self, parameter: Parameter) -> bool {
+        match parameter {
+            Parameter::Size | Parameter::Body => true,
+            Parameter::BinaryMime => self.chunking,
+            Parameter::Smtputf8 => self.smtputf8,
+            Parameter::Ret | Parameter::Envid | Parameter::Notify | Parameter::Orcpt => self.dsn,
+            Parameter::By => self.deliver_by.is_some(),
+            Parameter::HoldFor | Parameter::HoldUntil => self.future_release.is_some(),
+            Parameter::Priority => self.priority,
+            Parameter::Solicit => self.no_soliciting.is_some(),
+        }
     }
 }
 
-impl fmt::Display for Extension {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Pipelining => f.write_str("PIPELINING"),
-            Self::Size(octets) => write!(f, "SIZE {octets}"),
-            Self::EightBitMime => f.write_str("8BITMIME"),
-            Self::EnhancedStatusCodes => f.write_str("ENHANCEDSTATUSCODES"),
+/// A moment without its fraction of a second: `2026-11-22T18:31:15Z`.
+fn whole_seconds(moment: UnixMillis) -> String {
+    let printed = moment.to_string();
+    match printed.split_once('.') {
+        Some((seconds, _)) => format!("{seconds}Z"),
+        None => printed,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// RFC 1870 §3, RFC 2852 §3, RFC 4865 §3, RFC 9422 §3
+    #[test]
+    fn each_extension_has_its_line_and_its_parameter() {
+        let all = Extensions {
+            deliver_by: Some(120),
+            future_release: Some(FutureRelease {
+                seconds_max: 604_800,
+                until_max: UnixMillis::new(1_795_372_275_042),
+            }),
+            etrn: true,
+            no_soliciting: Some(Some("net.example:ADV".parse().unwrap())),
+            xclient: true,
+            xforward: true,
+            ..Extensions::default()
+        };
+        let lines = all.keywords(1000, 50);
+        assert_eq!(lines.len(), LINES_MAX);
+        let said = |line: &str| lines.iter().any(|text| text.as_str() == line);
+        for line in [
+            "SIZE 1000",
+            "LIMITS RCPTMAX=50",
+            "DELIVERBY 120",
+            "FUTURERELEASE 604800 2026-11-22T18:31:15Z",
+            "NO-SOLICITING net.example:ADV",
+            "XFORWARD NAME ADDR PORT PROTO HELO IDENT SOURCE",
+        ] {
+            assert!(said(line), "{line} in {lines:?}");
         }
+    }
+
+    #[test]
+    fn a_list_of_keywords_too_long_for_a_line_is_not_told() {
+        let long = Some(Some("x".repeat(600).parse().unwrap()));
+        let lines = Extensions { no_soliciting: long, ..Extensions::default() }.keywords(1, 1);
+        assert_eq!(lines.last().map(Text::as_str), Some("NO-SOLICITING"));
     }
 }

@@ -3,6 +3,7 @@
 //! What this crate does not do: it never touches a socket, a clock or a file, decides nothing, and knows no
 //! runtime. Bytes and `now` go in; events and bytes come out.
 
+mod chunk;
 pub mod client;
 pub mod command;
 mod data;

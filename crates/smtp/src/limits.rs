@@ -10,7 +10,7 @@ pub use postrider_mail::limits::{
 // Sizes -----------------------------------------------------------------------------------------------
 
 /// Octets of a command line with its line end. RFC 5321 §4.5.3.1.4 asks for 512; extensions add to it
-/// (§4.5.3.1.4, RFC 1870 §4, RFC 3461 §4), and a generous reader loses nothing.
+/// (RFC 1870 §4, RFC 3461 §4), and a generous reader loses nothing.
 pub const COMMAND_LINE_OCTETS_MAX: usize = 2048;
 
 /// Octets of one reply line that the client reads, with its line end. RFC 5321 §4.5.3.1.5 says 512;
@@ -38,6 +38,13 @@ pub const CONTENT_OCTETS_DEFAULT: u64 = 50 * 1024 * 1024;
 /// Octets of one line of content without its line end that are taken, whatever is configured. RFC 5321
 /// §4.5.3.1.6 says 998; programs exceed it by orders of magnitude, and content is never held by lines.
 pub const CONTENT_LINE_OCTETS_MAX: u64 = 1024 * 1024;
+
+/// Octets of one line of content without its line end that the standard allows (RFC 5321 §4.5.3.1.6).
+pub const CONTENT_LINE_OCTETS_STANDARD: u64 = 998;
+
+/// Octets of one chunk that are read to their end when the chunk is refused (RFC 3030 §2 sets no bound). Behind
+/// an announcement of more, unless content may be as large, the session ends.
+pub const CHUNK_OCTETS_MAX: u64 = 4 * 1024 * 1024 * 1024;
 
 /// Recipients of one transaction when nothing else is configured. RFC 5321 §4.5.3.1.8 asks for at least 100.
 pub const RECIPIENTS_DEFAULT: u32 = 1000;

@@ -19,6 +19,8 @@ pub(crate) enum Fault {
     Control,
     /// The first octets of a TLS handshake: the client expects TLS from the start.
     TlsHello,
+    /// The signature that opens a session under version 2 of the PROXY protocol.
+    ProxyHeader,
 }
 
 /// What one look at the input gave.
@@ -40,6 +42,19 @@ pub(crate) struct LineReader {
     /// Octets of the unconsumed input that hold no line end.
     scanned: usize,
     state: Reading,
+    opening: Opening,
+}
+
+/// How far the session has opened with the lines of the PROXY protocol's signature, `CR LF CR LF NUL CR LF QUIT
+/// LF`. Each is answered as what it would be alone, so that a person who types Enter first is not kept waiting.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Opening {
+    #[default]
+    Nothing,
+    OneEmptyLine,
+    TwoEmptyLines,
+    /// Something else came.
+    Over,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -99,6 +114,16 @@ impl LineReader {
         self.scanned = 0;
         let line = input[..at].strip_suffix(b"\r").unwrap_or(&input[..at]);
         let consumed = at + 1;
+        let opening = std::mem::replace(&mut self.opening, Opening::Over);
+        match opening {
+            Opening::Over => {}
+            Opening::Nothing if line.is_empty() => self.opening = Opening::OneEmptyLine,
+            Opening::OneEmptyLine if line.is_empty() => self.opening = Opening::TwoEmptyLines,
+            Opening::TwoEmptyLines if line == b"\0" => {
+                return Framed::Fault { line: b"", consumed, fault: Fault::ProxyHeader };
+            }
+            _ => {}
+        }
         if std::mem::take(&mut self.state) == Reading::AfterNul {
             return Framed::Fault { line, consumed, fault: Fault::CarriageReturnNul };
         }
@@ -122,6 +147,7 @@ mod tests {
         LineReader::default().read(input)
     }
 
+    /// RFC 5321 §2.3.8
     #[test]
     fn a_line_ends_in_crlf_or_in_the_lf_of_a_terminal() {
         assert_eq!(read(b"NOOP\r\nQUIT\r\n"), Framed::Line { line: b"NOOP", consumed: 6 });
@@ -144,6 +170,24 @@ mod tests {
     }
 
     #[test]
+    fn the_signature_of_the_proxy_protocol_is_known_at_the_start_only() {
+        let signature = b"\r\n\r\n\0\r\nQUIT\n";
+        for (before, expected) in [(&b""[..], Fault::ProxyHeader), (b"NOOP\r\n", Fault::Control)] {
+            let input = [before, signature].concat();
+            let mut reader = LineReader::default();
+            let mut at = 0;
+            let fault = loop {
+                match reader.read(&input[at..]) {
+                    Framed::Line { consumed, .. } => at += consumed,
+                    Framed::Fault { fault, .. } => break fault,
+                    other => panic!("{other:?}"),
+                }
+            };
+            assert_eq!(fault, expected);
+        }
+    }
+
+    #[test]
     fn behind_a_cr_nul_nothing_is_a_command_until_a_line_ends_properly() {
         let mut reader = LineReader::default();
         let input = b"HELO x\r\0MAIL FROM:<a@b>\r\nNOOP\r\n";
@@ -154,6 +198,7 @@ mod tests {
         assert_eq!(reader.read(&input[8 + more..]), Framed::Line { line: b"NOOP", consumed: 6 });
     }
 
+    /// RFC 5321 §4.5.3.1.4
     #[test]
     fn an_overlong_line_is_answered_once_and_thrown_away_as_it_comes() {
         let mut reader = LineReader::default();

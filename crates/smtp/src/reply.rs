@@ -1,8 +1,9 @@
 //! Replies on the wire: printed strictly, read tolerantly (RFC 5321 §4.2, RFC 2034).
 //!
 //! [`print()`] serves the server engine, [`Reader`] the client engine. What the field does is understood:
-//! bare LF as line end, a code with no text, 8-bit text, no enhanced code or one that does not fit. What a
-//! code means for a transaction is not known here.
+//! bare LF as line end, a code with no text, 8-bit text, no enhanced code or one that does not fit, an enhanced
+//! code and nothing else, lines of a long reply that differ in their codes or have none. What a code means for a
+//! transaction is not known here.
 
 use crate::dialogue::{Dialogue, Line, Out};
 use crate::limits::{REPLY_LINE_OCTETS_MAX, REPLY_LINES_MAX, REPLY_OCTETS_MAX, REPLY_PRINTED_OCTETS_MAX};
@@ -78,7 +79,8 @@ fn fits(enhanced: Enhanced, code: Code) -> bool {
 /// Why octets from a peer are not a reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Malformed {
-    /// A line does not begin with a code from 200 to 599 and then a space, a hyphen or the line's end.
+    /// A line does not begin with a code from 200 to 599 and then a space, a hyphen or the line's end, and is
+    /// not text amid a reply either.
     NoCode,
     /// A line is longer than [`REPLY_LINE_OCTETS_MAX`].
     LineTooLong,
@@ -107,7 +109,8 @@ impl std::error::Error for Malformed {}
 /// [`REPLY_LINE_OCTETS_MAX`] and [`REPLY_OCTETS_MAX`].
 ///
 /// Where the lines of a reply differ in their codes but not in their class, the last line's code counts.
-/// The first enhanced code of the right class counts; other texts that look like one stay text.
+/// Between its first line and its last, a line that does not begin with digits is text without a code. The first
+/// enhanced code of the right class counts; other texts that look like one stay text.
 #[derive(Debug, Default)]
 pub struct Reader {
     /// The beginning of a line whose end has not come.
@@ -194,7 +197,8 @@ impl Partial {
         self.octets += line.len();
         let line = without_line_end(line);
         dialogue.line(Line::Reply(line));
-        let (code, is_last, mut text) = reply_line(line).ok_or(Malformed::NoCode)?;
+        let amid = || self.code.filter(|_| !has_digits(line)).map(|code| (code, false, line));
+        let (code, is_last, mut text) = reply_line(line).or_else(amid).ok_or(Malformed::NoCode)?;
         if self.code.is_some_and(|earlier| earlier.class() != code.class()) {
             return Err(Malformed::ClassesDiffer);
         }
@@ -220,6 +224,11 @@ fn without_line_end(line: &[u8]) -> &[u8] {
     line.strip_suffix(b"\r").unwrap_or(line)
 }
 
+/// Whether a line begins as one with a code would.
+fn has_digits(line: &[u8]) -> bool {
+    line.get(.."250".len()).is_some_and(|digits| digits.iter().all(u8::is_ascii_digit))
+}
+
 /// `Reply-code [ ( SP / "-" ) [ textstring ] ]`: the code, whether this line is the last, its text.
 fn reply_line(line: &[u8]) -> Option<(Code, bool, &[u8])> {
     let (digits, rest) = line.split_at_checked("250".len())?;
@@ -229,7 +238,7 @@ fn reply_line(line: &[u8]) -> Option<(Code, bool, &[u8])> {
     let code = Code::try_from(number).ok()?;
     match rest {
         [] => Some((code, true, rest)),
-        [b' ', text @ ..] => Some((code, true, text)),
+        [b' ' | b'\t', text @ ..] => Some((code, true, text)),
         [b'-', text @ ..] => Some((code, false, text)),
         _ => None,
     }
@@ -237,6 +246,7 @@ fn reply_line(line: &[u8]) -> Option<(Code, bool, &[u8])> {
 
 /// An enhanced code at the start of a text, and the text behind it.
 fn enhanced(text: &[u8]) -> Option<(Enhanced, &[u8])> {
+    let text = text.trim_ascii_start();
     let end = memchr::memchr(b' ', text).unwrap_or(text.len());
     let (word, rest) = text.split_at(end);
     let enhanced = std::str::from_utf8(word).ok()?.parse().ok()?;

@@ -3,10 +3,15 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
-use postrider_mail::{Code, Enhanced, Refusal, Reply};
+use postrider_mail::{Code, Enhanced, Refusal, Reply, UnixMillis};
 use postrider_smtp::command::TurnNode;
-use postrider_smtp::server::{Dialect, Event, Filed, Gate, Question, Session, Setup};
+use postrider_smtp::extension::FutureRelease;
+use postrider_smtp::forward::Told;
+use postrider_smtp::server::{
+    BareNewlines, Dialect, Event, Filed, Gate, LongLines, Question, Session, Setup,
+};
 use postrider_smtp::{Out, Silent};
+use std::net::Ipv4Addr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
@@ -28,21 +33,32 @@ enum Turn {
     Stop,
     /// The server stops now.
     CutOff,
+    /// The content of the last message that was filed.
+    Filed(Vec<u8>),
 }
 
 struct Transcript {
-    dialect: Dialect,
+    setup: Setup,
     turns: Vec<Turn>,
 }
 
 fn parse(text: &str) -> Transcript {
-    let mut transcript = Transcript { dialect: Dialect::Smtp, turns: Vec::new() };
+    let setup = Setup {
+        banner: "Postrider".into(),
+        content_octets_max: 100_000,
+        recipients_max: 3,
+        ..Setup::new("mx.local.example".parse().unwrap(), Dialect::Smtp)
+    };
+    let mut transcript = Transcript { setup, turns: Vec::new() };
     for line in text.lines() {
         let turn = if line.is_empty() || line.starts_with('#') {
             continue;
-        } else if line == "! lmtp" {
-            transcript.dialect = Dialect::Lmtp;
-            continue;
+        } else if let Some(directive) = line.strip_prefix("! ") {
+            if set(&mut transcript.setup, directive) {
+                assert!(transcript.turns.is_empty(), "{line:?} must stand before the session");
+                continue;
+            }
+            happening(directive)
         } else if let Some(raw) = line.strip_prefix("C! ") {
             Turn::Client(unescape(raw))
         } else if let Some(said) = line.strip_prefix("C:") {
@@ -50,18 +66,56 @@ fn parse(text: &str) -> Transcript {
         } else if let Some(reply) = line.strip_prefix("S: ") {
             Turn::Server(reply.split('|').map(|start| start.trim().to_owned()).collect())
         } else {
-            match line {
-                "! closed" => Turn::Closed,
-                "! end of input" => Turn::EndOfInput,
-                "! timeout" => Turn::Timeout,
-                "! stop" => Turn::Stop,
-                "! cut off" => Turn::CutOff,
-                other => panic!("what is {other:?}?"),
-            }
+            panic!("what is {line:?}?")
         };
         transcript.turns.push(turn);
     }
     transcript
+}
+
+/// Whether the directive is a setting of the server.
+fn set(setup: &mut Setup, directive: &str) -> bool {
+    let offer = &mut setup.extensions;
+    match directive {
+        "engine only" => {}
+        "lmtp" => setup.dialect = Dialect::Lmtp,
+        "normalise" => setup.bare_newlines = BareNewlines::Normalise,
+        "long lines refused" => setup.long_lines = LongLines::Refuse,
+        "xclient" => offer.xclient = true,
+        "xforward" => offer.xforward = true,
+        "etrn" => offer.etrn = true,
+        "future release" => {
+            let until_max = UnixMillis::from_rfc3339("2026-12-01T00:00:00Z").unwrap();
+            offer.future_release = Some(FutureRelease { seconds_max: 604_800, until_max });
+        }
+        "deliver by 60" => offer.deliver_by = Some(60),
+        "no soliciting" => offer.no_soliciting = Some(None),
+        "no soliciting net.example:ADV" => {
+            offer.no_soliciting = Some(Some("net.example:ADV".parse().unwrap()));
+        }
+        "without smtputf8" => offer.smtputf8 = false,
+        "without chunking" => offer.chunking = false,
+        "without dsn" => offer.dsn = false,
+        "without limits" => offer.limits = false,
+        "without mt-priority" => offer.priority = false,
+        "without deliverby" => offer.deliver_by = None,
+        _ => return false,
+    }
+    true
+}
+
+fn happening(directive: &str) -> Turn {
+    if let Some(content) = directive.strip_prefix("filed ") {
+        return Turn::Filed(unescape(content));
+    }
+    match directive {
+        "closed" => Turn::Closed,
+        "end of input" => Turn::EndOfInput,
+        "timeout" => Turn::Timeout,
+        "stop" => Turn::Stop,
+        "cut off" => Turn::CutOff,
+        other => panic!("what is {other:?}?"),
+    }
 }
 
 /// `\r`, `\n`, `\0`, `\xHH`, `\\`, and `{N:x}` for N times x.
@@ -112,13 +166,7 @@ struct Driven {
 }
 
 impl Driven {
-    fn new(dialect: Dialect) -> Self {
-        let setup = Setup {
-            banner: "Postrider".into(),
-            content_octets_max: 100_000,
-            recipients_max: 3,
-            ..Setup::new("mx.local.example".parse().unwrap(), dialect)
-        };
+    fn new(setup: Setup) -> Self {
         let now = Instant::now();
         Self {
             session: Session::new(Arc::new(setup), now),
@@ -178,6 +226,10 @@ impl Driven {
                 let known = ["friend", "richlowe", "afair", "staff"];
                 let gate = match rcpt.forward_path.mailbox() {
                     None => Gate::Accept,
+                    Some(mailbox) if mailbox.key() == "forwarded@local.example" => {
+                        let words = "not here, but I will see that it goes on";
+                        Gate::AcceptSaying(Box::new(Reply::new(Code::of(251), Enhanced::of(2, 1, 5), words)))
+                    }
                     Some(mailbox) if mailbox.host().key() != "local.example" => {
                         Gate::Refuse(refusal(550, (5, 7, 1), "not one of our domains"))
                     }
@@ -209,7 +261,11 @@ impl Driven {
                 let (code, text) = if known { (250, "sending now") } else { (459, "not for that node") };
                 session.answer(asked, Reply::new(Code::of(code), None, text), out);
             }
-            Question::Xclient(asked, _) => session.answer(asked, Gate::Accept, out),
+            Question::Xclient(asked, told) => {
+                let unwanted = told.addr == Some(Told::Known(Ipv4Addr::new(203, 0, 113, 66).into()));
+                let no = || Gate::Refuse(refusal(550, (5, 7, 1), "not for that address"));
+                session.answer(asked, if unwanted { no() } else { Gate::Accept }, out);
+            }
             Question::Xforward(asked, _) => session.answer(asked, Gate::Accept, out),
         }
     }
@@ -229,7 +285,7 @@ impl Driven {
 }
 
 fn play(name: &str, transcript: &Transcript, octet_by_octet: bool) {
-    let mut driven = Driven::new(transcript.dialect);
+    let mut driven = Driven::new(transcript.setup.clone());
     driven.run();
     for turn in &transcript.turns {
         match turn {
@@ -271,6 +327,10 @@ fn play(name: &str, transcript: &Transcript, octet_by_octet: bool) {
                     "{name}: {reply:?} where {expected:?} is due"
                 );
                 assert!(reply.len() > 8, "{name}: a reply without a sentence: {reply:?}");
+            }
+            Turn::Filed(content) => {
+                let filed = driven.filed.last().map(|filed| String::from_utf8_lossy(filed));
+                assert_eq!(filed, Some(String::from_utf8_lossy(content)), "{name}");
             }
             Turn::Closed => assert!(driven.closed, "{name}: the session goes on"),
         }

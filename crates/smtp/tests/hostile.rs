@@ -3,9 +3,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use postrider_mail::{Code, Enhanced, Refusal, Reply};
+use postrider_mail::{Body, Code, Enhanced, Refusal, Reply, UnixMillis};
+use postrider_smtp::extension::{Extensions, FutureRelease};
 use postrider_smtp::limits::COMMAND_LINE_OCTETS_MAX;
-use postrider_smtp::server::{Dialect, Event, Filed, Gate, Question, Session, Setup};
+use postrider_smtp::server::{BareNewlines, Dialect, Event, Filed, Gate, Question, Session, Setup};
 use postrider_smtp::{Dialogue, Line, Out};
 use proptest::prelude::*;
 use std::sync::Arc;
@@ -16,8 +17,8 @@ use std::time::Instant;
 struct Heard {
     wire: Vec<u8>,
     lines: Vec<String>,
-    /// Contents that were filed.
-    filed: Vec<Vec<u8>>,
+    /// Contents that were filed, and whether they were declared to have no lines.
+    filed: Vec<(bool, Vec<u8>)>,
     transactions_over: usize,
     closed: bool,
 }
@@ -32,8 +33,8 @@ impl Dialogue for Heard {
 fn answer(
     session: &mut Session<usize>,
     question: Question,
-    content: &mut Vec<u8>,
-    filed: &mut Vec<Vec<u8>>,
+    draft: &mut (bool, Vec<u8>),
+    filed: &mut Vec<(bool, Vec<u8>)>,
     out: &mut Out<'_>,
 ) {
     let refusal = Refusal::of(Code::of(550), Enhanced::of(5, 7, 1), "no");
@@ -45,42 +46,60 @@ fn answer(
             session.answer(asked, gate, out);
         }
         Question::Mail(asked, mail) => {
+            draft.0 = mail.body == Some(Body::BinaryMime);
             let gate = if mail.size == Some(13) { Gate::Refuse(refusal) } else { Gate::Accept };
             session.answer(asked, gate, out);
         }
         Question::Rcpt(asked, rcpt) => {
-            let gate = if rcpt.forward_path.to_string().starts_with('n') {
-                Gate::Refuse(refusal)
-            } else {
-                Gate::Accept
+            let gate = match rcpt.forward_path.to_string().as_bytes() {
+                [b'n', ..] => Gate::Refuse(refusal),
+                [b'f', ..] => Gate::AcceptSaying(Box::new(Reply::new(Code::of(251), None, "on its way"))),
+                _ => Gate::Accept,
             };
             session.answer(asked, gate, out);
         }
         Question::Open(asked) => session.answer(asked, Gate::Accept, out),
         Question::Close(asked) => {
-            filed.push(std::mem::take(content));
+            filed.push((draft.0, std::mem::take(&mut draft.1)));
             session.answer(asked, Filed::Queued(filed.len()), out);
         }
         Question::Verify(asked, _) => session.answer(asked, Reply::new(Code::of(252), None, ""), out),
         Question::Expand(asked, _) => session.answer(asked, Reply::new(Code::of(252), None, ""), out),
         Question::Turn(asked, _) => session.answer(asked, Reply::new(Code::of(459), None, ""), out),
-        Question::Xclient(asked, _) => session.answer(asked, Gate::Refuse(refusal), out),
-        Question::Xforward(asked, _) => session.answer(asked, Gate::Refuse(refusal), out),
+        Question::Xclient(asked, told) => {
+            let gate = if told.port.is_some() { Gate::Refuse(refusal) } else { Gate::Accept };
+            session.answer(asked, gate, out);
+        }
+        Question::Xforward(asked, _) => session.answer(asked, Gate::Accept, out),
+    }
+}
+
+/// A server that offers everything and takes little.
+fn setup(dialect: Dialect, normalise: bool) -> Setup {
+    let until_max = UnixMillis::new(1_795_372_275_042);
+    Setup {
+        banner: "test".into(),
+        content_octets_max: 200,
+        recipients_max: 4,
+        extensions: Extensions {
+            future_release: Some(FutureRelease { seconds_max: 100, until_max }),
+            etrn: true,
+            no_soliciting: Some(None),
+            xclient: true,
+            xforward: true,
+            ..Extensions::default()
+        },
+        bare_newlines: if normalise { BareNewlines::Normalise } else { BareNewlines::Refuse },
+        ..Setup::new("mx.example".parse().unwrap(), dialect)
     }
 }
 
 /// Holds a conversation over the chunks.
-fn converse(dialect: Dialect, chunks: &[&[u8]]) -> Heard {
-    let setup = Setup {
-        banner: "test".into(),
-        content_octets_max: 200,
-        recipients_max: 4,
-        ..Setup::new("mx.example".parse().unwrap(), dialect)
-    };
+fn converse(setup: Setup, chunks: &[&[u8]]) -> Heard {
     let now = Instant::now();
     let mut session = Session::new(Arc::new(setup), now);
-    let (mut heard, mut wire, mut input, mut content) =
-        (Heard::default(), Vec::new(), Vec::new(), Vec::new());
+    let (mut heard, mut wire, mut input, mut draft) =
+        (Heard::default(), Vec::new(), Vec::new(), (false, Vec::new()));
     let mut filed = Vec::new();
     for chunk in chunks {
         input.extend_from_slice(chunk);
@@ -90,12 +109,12 @@ fn converse(dialect: Dialect, chunks: &[&[u8]]) -> Heard {
             let mut waits = false;
             match step.event {
                 Event::NeedInput => waits = true,
-                Event::Content(octets) => content.extend_from_slice(octets),
+                Event::Content(octets) => draft.1.extend_from_slice(octets),
                 Event::TransactionOver => {
-                    content.clear();
+                    draft.1.clear();
                     heard.transactions_over += 1;
                 }
-                Event::Ask(question) => answer(&mut session, question, &mut content, &mut filed, &mut out),
+                Event::Ask(question) => answer(&mut session, question, &mut draft, &mut filed, &mut out),
                 Event::Closed => {
                     heard.closed = true;
                     waits = true;
@@ -131,6 +150,23 @@ fn fragment() -> impl Strategy<Value = Vec<u8>> {
         Just("MAIL FROM:<> BODY=8BITMIME"),
         Just("RCPT TO:<c@d.example>"),
         Just("RCPT TO:<n@d.example>"),
+        Just("RCPT TO:<f@d.example> NOTIFY=SUCCESS ORCPT=rfc822;x"),
+        Just("MAIL FROM:<a@b.example> BODY=BINARYMIME"),
+        Just("MAIL FROM:<\u{f6}@b.example> SMTPUTF8 RET=HDRS ENVID=x BY=9;R MT-PRIORITY=-3"),
+        Just("RCPT TO:<\u{f6}@b.example>"),
+        Just("BDAT 0"),
+        Just("BDAT 5"),
+        Just("BDAT 9 LAST"),
+        Just("BDAT 0 LAST"),
+        Just("BDAT 199"),
+        Just("BDAT 201 LAST"),
+        Just("BDAT 7 x"),
+        Just("BDAT x"),
+        Just("ETRN d.example"),
+        Just("XCLIENT NAME=x.example ADDR=[UNAVAILABLE]"),
+        Just("XCLIENT PORT=1"),
+        Just("XFORWARD HELO=x IDENT=1"),
+        Just("PROXY TCP4 192.0.2.1 192.0.2.2 1 25"),
         Just("DATA"),
         Just("RSET"),
         Just("NOOP"),
@@ -152,7 +188,26 @@ fn fragment() -> impl Strategy<Value = Vec<u8>> {
         1 => (1900usize..2200).prop_map(|octets| vec![b'x'; octets]),
         1 => Just(b"EHLO a.example\r\nMAIL FROM:<a@b.example>\r\nRCPT TO:<c@d.example>\r\nDATA\r\n".to_vec()),
         1 => Just(b"\r\n.\r\n".to_vec()),
+        1 => Just(b"\r\n\r\n\0\r\nQUIT\n".to_vec()),
+        2 => Just(b"EHLO a.example\r\nMAIL FROM:<a@b.example>\r\nRCPT TO:<c@d.example>\r\n".to_vec()),
+        2 => chunks(),
     ]
+}
+
+/// Chunks of a message, true to what they announce.
+fn chunks() -> impl Strategy<Value = Vec<u8>> {
+    let octet = prop_oneof![Just(b'\r'), Just(b'\n'), Just(b'.'), Just(b'x'), Just(0)];
+    let chunk = proptest::collection::vec(octet, 0..9);
+    proptest::collection::vec(chunk, 1..4).prop_map(|chunks| {
+        let last = chunks.len() - 1;
+        let mut octets = Vec::new();
+        for (index, chunk) in chunks.iter().enumerate() {
+            let end = if index == last { " LAST" } else { "" };
+            octets.extend(format!("BDAT {}{end}\r\n", chunk.len()).bytes());
+            octets.extend(chunk);
+        }
+        octets
+    })
 }
 
 proptest! {
@@ -163,6 +218,7 @@ proptest! {
         fragments in proptest::collection::vec(fragment(), 0..25),
         splits in proptest::collection::vec(any::<prop::sample::Index>(), 0..12),
         lmtp in any::<bool>(),
+        normalise in any::<bool>(),
     ) {
         let dialect = if lmtp { Dialect::Lmtp } else { Dialect::Smtp };
         let octets = fragments.concat();
@@ -170,8 +226,8 @@ proptest! {
         cuts.extend([0, octets.len()]);
         cuts.sort_unstable();
         let chunks: Vec<&[u8]> = cuts.windows(2).map(|pair| &octets[pair[0]..pair[1]]).collect();
-        let whole = converse(dialect, &[&octets]);
-        let split = converse(dialect, &chunks);
+        let whole = converse(setup(dialect, normalise), &[&octets]);
+        let split = converse(setup(dialect, normalise), &chunks);
         prop_assert_eq!(&whole.lines, &split.lines);
         prop_assert_eq!(&whole.wire, &split.wire);
         prop_assert_eq!(&whole.filed, &split.filed);
@@ -183,15 +239,44 @@ proptest! {
             prop_assert!(!line.contains(['\r', '\n', '\0']) && line.len() <= 510, "{:?}", line);
             prop_assert!(line.as_bytes()[..3].iter().all(u8::is_ascii_digit), "{:?}", line);
         }
-        for content in &whole.filed {
-            prop_assert!(content.len() <= 200 && !content.contains(&0));
+        for (binary, content) in &whole.filed {
+            prop_assert!(content.len() <= 200);
+            if *binary {
+                continue;
+            }
+            prop_assert!(!content.contains(&0));
             let without_crlf = String::from_utf8_lossy(content).replace("\r\n", "");
             prop_assert!(!without_crlf.contains(['\r', '\n']), "a bare CR or LF was filed: {:?}", content);
         }
     }
 
     #[test]
+    fn nothing_that_a_chunk_holds_is_a_command(
+        octets in "(QUIT\r\n|RSET\r\n|BDAT 5 LAST\r\n|\r\n.\r\n|x){0,30}",
+        announce in 0usize..4,
+        greet in any::<bool>(),
+    ) {
+        // Refused for want of a MAIL, of a recipient, of room, or taken.
+        let before = [
+            "",
+            "MAIL FROM:<a@b.example>\r\n",
+            "MAIL FROM:<a@b.example>\r\nRCPT TO:<c@d.example>\r\nBDAT 201\r\n",
+            "MAIL FROM:<a@b.example>\r\nRCPT TO:<c@d.example>\r\n",
+        ][announce];
+        let hello = if greet { "EHLO a.example\r\n" } else { "" };
+        let filler = if announce == 2 { "x".repeat(201) } else { String::new() };
+        let input = format!("{hello}{before}{filler}BDAT {}\r\n{octets}NOOP\r\n", octets.len());
+        let heard = converse(setup(Dialect::Smtp, false), &[input.as_bytes()]);
+        let commands = heard.lines.iter().filter(|line| line.starts_with("Command"));
+        let told = hello.lines().count() + before.lines().count() + 2;
+        if greet || announce == 0 {
+            prop_assert_eq!(commands.count(), told, "{:?}", heard.lines);
+            prop_assert!(heard.filed.is_empty() && !heard.closed);
+        }
+    }
+
+    #[test]
     fn pure_noise_never_panics(octets in proptest::collection::vec(any::<u8>(), 0..3000)) {
-        converse(Dialect::Smtp, &octets.chunks(7).collect::<Vec<_>>());
+        converse(setup(Dialect::Smtp, false), &octets.chunks(7).collect::<Vec<_>>());
     }
 }

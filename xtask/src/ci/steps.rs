@@ -15,7 +15,7 @@ pub(crate) struct Step {
 }
 
 /// All of them, in the order in which they run.
-pub(super) static STEPS: [Step; 9] = [
+pub(super) static STEPS: [Step; 10] = [
     Step { name: "fetch", what: "Cargo.lock fits, and every dependency is here", work: fetch },
     Step { name: "packages", what: "Debian packages that the end-to-end tests use", work: packages::work },
     Step {
@@ -24,6 +24,7 @@ pub(super) static STEPS: [Step; 9] = [
         work: unpacked::work,
     },
     Step { name: "fmt", what: "every file is formatted", work: fmt },
+    Step { name: "rfc", what: "code, tests and docs/rfc.toml agree on the standards we follow", work: rfc },
     Step { name: "clippy", what: "no warning of the compiler or of clippy", work: clippy },
     Step { name: "deny", what: "licences, bans and sources of dependencies", work: deny },
     Step { name: "doc", what: "the documentation builds without a warning", work: doc },
@@ -40,6 +41,14 @@ fn fetch() -> Result<Outcome, Problem> {
 fn fmt() -> Result<Outcome, Problem> {
     let held = tools::run(&mut cargo(["fmt", "--all", "--check"]))?;
     Ok(Outcome::of(held, "run `cargo fmt --all`"))
+}
+
+fn rfc() -> Result<Outcome, Problem> {
+    let held = crate::rfc::run(&[])?;
+    Ok(Outcome::of(
+        held,
+        "mend what it says; `cargo xtask rfc --write` writes docs/rfc.md and README.md anew",
+    ))
 }
 
 fn clippy() -> Result<Outcome, Problem> {

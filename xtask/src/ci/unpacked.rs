@@ -1,4 +1,4 @@
-//! Servers that the end-to-end tests run beside ours, each unpacked into a folder of its own below the target
+//! Servers (and a proxy) that the end-to-end tests run beside ours, each unpacked into a folder of its own below the target
 //! folder. They are not installed: Debian's mail servers exclude each other, and an installed server is
 //! started at once. `tests/src/machine.rs` gives them a place where they find themselves installed.
 
@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 /// The packages, named as their folders are.
-const PACKAGES: [&str; 4] = ["postfix", "exim4-daemon-light", "opensmtpd", "bind9"];
+const PACKAGES: [&str; 5] = ["postfix", "exim4-daemon-light", "opensmtpd", "haproxy", "bind9"];
 
 pub(super) fn work() -> Result<Outcome, Problem> {
     let mut outcome = Outcome { counts: Counts::default(), remarks: Vec::new() };

@@ -1,19 +1,20 @@
 //! `postrider check`: says what a configuration means, before a server runs with it. It changes nothing,
 //! binds nothing and asks no network.
 
+mod incoming;
+mod json;
 mod machine;
+
+pub(super) use json::route_as_json;
 
 use super::{ConfigFile, answer, complain};
 use crate::config::units::{print_duration, print_size};
-use crate::config::{Config, Listener, LocalDomain, Route, enumerated};
+use crate::config::{Config, LocalDomain, enumerated};
 use crate::exit::Exit;
 use clap::Args;
-use postrider_mail::Service;
 use postrider_mta::Returned;
-use postrider_policy::route::Matches;
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::fmt::Write as _;
-use std::time::Duration;
 
 /// Say what a configuration means, and what is wrong or unwise in it
 #[derive(Debug, Args)]
@@ -39,7 +40,11 @@ impl Check {
                 let mut warnings = config.warnings();
                 warnings.extend(machine::warnings(&config));
                 let text = if self.json {
-                    pretty(&meaning_as_json(&config, &self.file.config.display().to_string(), &warnings))
+                    pretty(&json::meaning_as_json(
+                        &config,
+                        &self.file.config.display().to_string(),
+                        &warnings,
+                    ))
                 } else {
                     meaning(&config) + &as_list(&warnings)
                 };
@@ -54,49 +59,15 @@ fn meaning(config: &Config) -> String {
     let mut text = String::new();
     // Writing to a String cannot fail.
     let _ = writeln!(text, "This server is {}: so its banner and its Received fields say.", config.hostname);
-    about_listeners(config, &mut text);
+    incoming::about_listeners(config, &mut text);
+    incoming::about_trust(config, &mut text);
     about_domains(config, &mut text);
+    incoming::about_gone(config, &mut text);
     about_senders(config, &mut text);
+    incoming::about_clients(config, &mut text);
     about_routes(config, &mut text);
     about_time_and_room(config, &mut text);
     text
-}
-
-fn about_listeners(config: &Config, text: &mut String) {
-    if config.listeners.is_empty() {
-        text.push_str("It listens nowhere.\n");
-    } else {
-        text.push_str("It listens on\n");
-    }
-    for listener in &config.listeners {
-        let address = listener.address.to_string();
-        let _ = writeln!(text, "  {address:<21} {}", door(listener));
-    }
-    let _ = match &config.user {
-        Some(user) => {
-            writeln!(text, "Started as root, it becomes the user {} once it listens.", user.as_str())
-        }
-        None => writeln!(text, "It runs as whoever starts it, but not as root."),
-    };
-}
-
-/// For whom a listener is, and who can reach it.
-fn door(listener: &Listener) -> String {
-    let who = match listener.service {
-        Service::Mta => "for other mail servers (SMTP)",
-        Service::Lmtp => "for programs that hand mail over (LMTP)",
-    };
-    let ip = listener.address.ip();
-    let reach = if ip.is_loopback() {
-        "from this host only"
-    } else if ip.is_unspecified() && ip.is_ipv4() {
-        "on every IPv4 address of this host"
-    } else if ip.is_unspecified() {
-        "on every IPv6 address of this host"
-    } else {
-        "from wherever this address can be reached"
-    };
-    format!("{who}, {reach}")
 }
 
 fn about_domains(config: &Config, text: &mut String) {
@@ -231,90 +202,6 @@ fn as_list(warnings: &[String]) -> String {
         let _ = writeln!(text, "- {warning}");
     }
     text
-}
-
-fn meaning_as_json(config: &Config, file: &str, warnings: &[String]) -> Value {
-    let listener =
-        |l: &Listener| json!({ "address": l.address.to_string(), "service": l.service.to_string() });
-    let domain = |local: &LocalDomain| {
-        json!({
-            "domain": local.domain.to_string(),
-            "subaddress": local.subaddress.separator(),
-            "verify": local.verify,
-        })
-    };
-    let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
-    let (retry, limits, journal) = (&config.retry, &config.limits, &config.journal);
-    json!({
-        "file": file,
-        "errors": [],
-        "warnings": warnings,
-        "hostname": config.hostname.to_string(),
-        "data": config.data.to_string_lossy(),
-        "listeners": config.listeners.iter().map(listener).collect::<Vec<_>>(),
-        "user": config.user.as_ref().map(crate::config::UserName::as_str),
-        "postmaster": config.postmaster.as_ref().map(ToString::to_string),
-        "domains": config.domains.iter().map(domain).collect::<Vec<_>>(),
-        "relay_from": strings(&config.relay.from),
-        "relay_domains": strings(&config.relay.domains),
-        "routes": config.routes.iter().map(route_as_json).collect::<Vec<_>>(),
-        "dns": {
-            "servers": strings(&config.dns.servers),
-            "timeout_ms": millis(config.dns.patience.timeout),
-            "attempts": config.dns.patience.rounds,
-        },
-        "outbound": {
-            "connections": config.outbound.connections_max,
-            "connect_timeout_ms": millis(config.outbound.connect_timeout),
-            "reply_timeout_ms": millis(config.outbound.reply_timeout),
-            "idle_timeout_ms": millis(config.outbound.idle_timeout),
-            "messages_per_connection": config.outbound.messages_per_connection,
-            "rest_ms": millis(config.outbound.rest),
-        },
-        "notices": {
-            "returned": match config.notices.returned {
-                Returned::Headers => "headers",
-                Returned::Message => "message",
-            },
-            "undeliverable_to_postmaster": config.notices.undeliverable_to_postmaster,
-        },
-        "retry": {
-            "first_ms": millis(retry.first),
-            "factor": retry.factor,
-            "cap_ms": millis(retry.longest),
-            "jitter": retry.jitter,
-            "expiry_ms": millis(retry.expiry),
-            "delay_notice_after_ms": retry.delay_notice_after.map(millis),
-        },
-        "limits": {
-            "message_octets": limits.message_octets,
-            "recipients": limits.recipients,
-            "sessions": limits.sessions,
-            "sessions_per_peer": limits.sessions_per_peer,
-            "hops": limits.hops,
-            "content_in_flight_octets": limits.content_in_flight_octets,
-        },
-        "journal": { "keep_ms": millis(journal.keep), "octets": journal.octets },
-    })
-}
-
-fn strings(list: &[impl ToString]) -> Vec<String> {
-    list.iter().map(ToString::to_string).collect()
-}
-
-/// One rule in force: `domains` is null where it is for every local domain or for everything else.
-pub(super) fn route_as_json(route: &Route) -> Value {
-    let domains = match &route.rule.matches {
-        Matches::These(patterns) => Some(strings(patterns)),
-        Matches::Local | Matches::Everything => None,
-    };
-    let (matches, hop) = (&route.rule.matches, &route.rule.hop);
-    json!({
-        "matches": if domains.is_some() { "domains".to_owned() } else { matches.to_string() },
-        "domains": domains,
-        "to": hop.to_string(),
-        "origin": route.origin.to_string(),
-    })
 }
 
 fn pretty(value: &Value) -> String {

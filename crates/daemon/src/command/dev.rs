@@ -8,15 +8,19 @@ use crate::screen::{Screen, screen};
 use crate::service::{self, Plan, Storage, privileges, sockets};
 use crate::thread::Thread;
 use clap::Args;
+use ipnet::IpNet;
 use postrider_mail::dns::Zone;
 use postrider_mail::{Domain, Mailbox, Service};
-use postrider_mta::{Notices, Outbound, Settings};
+use postrider_mta::listen::Purpose;
+use postrider_mta::{Notices, Outbound, Settings, Smtp};
 use postrider_policy::admit::Rules;
 use postrider_policy::local::{Domains, Local};
 use postrider_policy::port::{Directory, Entry, Unavailable};
+use postrider_policy::relay::Relay;
+use postrider_policy::trust::Trust;
 use postrider_smtp::limits::{CONTENT_OCTETS_DEFAULT, RECIPIENTS_DEFAULT};
 use std::io::{self, Write};
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
@@ -80,7 +84,7 @@ impl Dev {
         let printing = printer.map(|printer| Thread::start("screen", move || printer.run())).transpose()?;
         let plan = Plan {
             data: data.clone(),
-            sockets: vec![(socket, Service::Mta)],
+            sockets: vec![(socket.into(), Purpose::Serve(Service::Mta))],
             settings: settings()?,
             directory: Arc::new(Everyone),
             // Nothing leaves, so nobody is looked up.
@@ -121,12 +125,19 @@ pub(super) fn default_data() -> Result<PathBuf, Failure> {
 fn settings() -> Result<Settings, Failure> {
     let hostname: Domain = "localhost".parse().map_err(|error| Failure::os(format!("localhost: {error}")))?;
     let local = Local { hostname: hostname.clone(), domains: Domains::Every, postmaster: None };
+    // Programs on this machine may try every extension, those too that a real server keeps for whom it knows.
+    let this_machine: Vec<IpNet> =
+        [IpAddr::from(Ipv4Addr::LOCALHOST), Ipv6Addr::LOCALHOST.into()].map(IpNet::from).to_vec();
+    let trust =
+        Trust { xclient_from: this_machine.clone(), xforward_from: this_machine.clone(), ..Trust::default() };
+    let relay = Relay { from: this_machine, domains: Vec::new() };
     Ok(Settings {
         hostname,
         banner: "Postrider, for development: everything is kept, nothing is sent on".into(),
         content_octets_max: CONTENT_OCTETS_DEFAULT,
         recipients_max: RECIPIENTS_DEFAULT,
-        rules: Rules { sessions_per_peer_max: u32::MAX, ..Rules::new(local) },
+        rules: Rules { sessions_per_peer_max: u32::MAX, trust, relay, ..Rules::new(local) },
+        smtp: Smtp::default(),
         outbound: Outbound::default(),
         notices: Notices::default(),
     })

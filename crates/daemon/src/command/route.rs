@@ -161,7 +161,7 @@ fn look_up(config: &Config, ways: &mut [Way]) -> Result<(), Failure> {
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| os(&error))?;
     let resolver = DnsResolver::new(&config.dns.servers, config.dns.patience)
         .map_err(|error| Failure::config(error.to_string()))?;
-    let listeners = config.listeners.iter().map(|listener| listener.address).collect();
+    let listeners = config.listeners.iter().filter_map(|listener| listener.place.address()).collect();
     let own = Own { hostname: config.hostname.clone(), listeners };
     let mut seen: BTreeMap<String, usize> = BTreeMap::new();
     for (at, way) in ways.iter_mut().enumerate() {

@@ -7,6 +7,7 @@
 //! | `content` | any message, as it goes on the wire |
 //! | `path` | the envelope's addresses |
 //! | `peer` | the host that was named, and the connection to it |
+//! | `dsn` | what the sender wants to hear of it |
 //! | `domains` | the hosts that DNS names, one after the other |
 //! | `delivery`, `conversation` | one message over one connection; drives the client engine |
 //! | `show` | the conversation on the terminal |
@@ -21,6 +22,7 @@ mod content;
 mod conversation;
 mod delivery;
 mod domains;
+mod dsn;
 mod fate;
 mod field;
 pub(super) mod limits;
@@ -38,6 +40,7 @@ use clap::Args;
 use content::Content;
 use delivery::Delivery;
 use domains::ByDns;
+use dsn::Dsn;
 use limits::{MESSAGE_LINE_OCTETS_MAX, RECIPIENTS_MAX};
 use message::Message;
 use peer::Peer;
@@ -63,6 +66,7 @@ Examples:
   postrider send --server 127.0.0.1:2525 --from me@example.org --to you@example.org --subject Hello --body 'It works.'
   postrider send --from me@example.org --to a@example.net --to b@example.com --file message.eml
   postrider send --from me@example.org --to you@example.net --body - --attach photo.jpg < text
+  postrider send --from me@example.org --to you@example.net --subject Hi --body Hi --notify success,failure
   postrider send --server 127.0.0.1:24 --lmtp --from '<>' --to you@example.org --file - < m.eml
 
 Exit codes:
@@ -94,6 +98,8 @@ pub(super) struct Send {
     by_dns: ByDns,
     #[command(flatten)]
     message: Message,
+    #[command(flatten)]
+    dsn: Dsn,
     /// The name to say in EHLO [default: the address of this end, as in [127.0.0.1]]
     #[arg(long, value_name = "NAME")]
     helo: Option<Host>,
@@ -117,12 +123,16 @@ impl Send {
         if self.to.len() > RECIPIENTS_MAX {
             return Err(Failure::usage(format!("a message has at most {RECIPIENTS_MAX} recipients")));
         }
+        if self.to.len() > 1 && self.dsn.names_one_recipient() {
+            return Err(Failure::usage("--orcpt is for one recipient: give --to once"));
+        }
         let content = self.message.content(&self.from, &self.to)?;
         let mut show = Show::new(self.quiet || self.json);
         let delivery = Delivery {
             dialect: self.dialect(),
             reverse_path: &self.from,
             content: &content,
+            dsn: &self.dsn,
             helo: self.helo.as_ref(),
             patience: self.timeout,
         };
@@ -136,7 +146,13 @@ impl Send {
         // A look-up that hangs is not waited for.
         runtime.shutdown_background();
         let parts = parts?;
-        let warnings = warnings(&content, parts.iter().any(|part| part.body_undeclared));
+        let mut warnings = warnings(&content, parts.iter().any(|part| part.body_undeclared));
+        if self.dsn.asks() && parts.iter().any(|part| part.dsn_unsaid) {
+            warnings.push(
+                "the host does not offer DSN: what was asked of notices was not passed on, and none may come"
+                    .into(),
+            );
+        }
         Ok(self.end(&content, &Report::new(parts, warnings), &mut show))
     }
 

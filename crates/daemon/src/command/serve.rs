@@ -4,15 +4,15 @@ use super::logs::Logs;
 use super::{ConfigFile, Failure};
 use crate::config::{self, Config, units};
 use crate::exit::Exit;
+use crate::service::privileges::Account;
+use crate::service::sockets::Bound;
 use crate::service::{self, Plan, Reload, Storage, privileges, sockets};
 use clap::Args;
 use postrider_directory::Directory;
-use postrider_mail::Service;
-use postrider_mta::Settings;
 use postrider_mta::resolver::DnsResolver;
+use postrider_mta::{Settings, Smtp};
 use postrider_policy::admit::Rules;
 use postrider_policy::local::{DomainRules, Domains, Local};
-use std::net::TcpListener;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -37,8 +37,9 @@ impl Serve {
         privileges::private_files();
         let sessions_possible = privileges::sessions_possible();
         // Bound while we may, used when we are nobody any more.
-        let sockets = bind(&config)?;
-        privileges::drop_to(config.user.as_ref().map(config::UserName::as_str))?;
+        let to_be = privileges::account_to_be(config.user.as_ref().map(config::UserName::as_str))?;
+        let sockets = bind(&config, to_be.as_ref())?;
+        to_be.as_ref().map_or(Ok(()), privileges::become_account)?;
         // Kept to the end, so that the last lines are written.
         let _log_writer = self.logs.start()?;
         for warning in config.warnings() {
@@ -52,11 +53,12 @@ impl Serve {
                 "fewer sessions than configured: the limit of open files is too low"
             );
         }
-        let listening: Vec<String> = sockets
-            .iter()
-            .filter_map(|(socket, _)| socket.local_addr().ok())
-            .map(|at| at.to_string())
-            .collect();
+        let listening: Vec<String> = sockets.iter().map(|(socket, _)| socket.to_string()).collect();
+        for listener in &config.listeners {
+            if !is_open(listener, &sockets) {
+                tracing::warn!(listener = %listener.place, "not listened on: the service manager handed over others");
+            }
+        }
         make_data_folder(&config)?;
         let directory = Directory::open(&config.data)
             .map_err(|error| Failure::unavailable(format!("the directory of users: {error}")))?;
@@ -81,12 +83,21 @@ impl Serve {
 }
 
 /// Sockets from the service manager stand for the configured ones; else those are bound here.
-fn bind(config: &Config) -> Result<Vec<(TcpListener, Service)>, Failure> {
-    let activated = sockets::activated()?;
+fn bind(config: &Config, owner: Option<&Account>) -> Result<Vec<Bound>, Failure> {
+    let activated = sockets::activated(&config.listeners)?;
     if !activated.is_empty() {
         return Ok(activated);
     }
-    config.listeners.iter().map(|listener| Ok((sockets::bind(listener.address)?, listener.service))).collect()
+    config.listeners.iter().map(|listener| sockets::bind_listener(listener, owner)).collect()
+}
+
+/// Whether one of the sockets is that of the listener; the port 0 is any.
+fn is_open(listener: &config::Listener, sockets: &[Bound]) -> bool {
+    sockets.iter().any(|(socket, _)| match (listener.place.address(), socket.address()) {
+        (Some(wanted), Some(open)) => wanted.ip() == open.ip() && [0, open.port()].contains(&wanted.port()),
+        (None, None) => listener.place.to_string() == socket.to_string(),
+        _ => false,
+    })
 }
 
 fn make_data_folder(config: &Config) -> Result<(), Failure> {
@@ -102,14 +113,17 @@ fn make_data_folder(config: &Config) -> Result<(), Failure> {
 /// The configuration as the agents know it.
 pub(super) fn settings(config: &Config) -> Settings {
     let domains = config.domains.iter().map(|local| {
-        let rules = DomainRules { subaddress: local.subaddress.separator(), verify: local.verify };
-        (local.domain.clone(), rules)
+        let subaddress = local.subaddress.separator();
+        (local.domain.clone(), DomainRules { subaddress, verify: local.verify, mail: true })
     });
+    let no_mail = DomainRules { subaddress: None, verify: false, mail: false };
+    let domains = domains.chain(config.no_mail.iter().map(|domain| (domain.clone(), no_mail.clone())));
     let local = Local {
         hostname: config.hostname.clone(),
         domains: Domains::These(domains.collect()),
         postmaster: config.postmaster.clone(),
     };
+    let smtp = &config.smtp;
     Settings {
         hostname: config.hostname.clone(),
         banner: "Postrider".into(),
@@ -120,7 +134,19 @@ pub(super) fn settings(config: &Config) -> Settings {
             hops_max: config.limits.hops,
             relay: config.relay.clone(),
             routes: config.routes.iter().map(|route| route.rule.clone()).collect(),
-            ..Rules::new(local)
+            trust: config.trust.clone(),
+            early_talkers: smtp.early_talkers,
+            no_soliciting: smtp.no_soliciting.clone(),
+            future_release_max: smtp.future_release_max,
+            deliver_by_min: smtp.deliver_by_min,
+            etrn: smtp.etrn.iter().cloned().collect(),
+            moved: config.moved.iter().cloned().collect(),
+            local,
+        },
+        smtp: Smtp {
+            long_lines: smtp.long_lines,
+            bare_newlines: smtp.bare_newlines,
+            greet_pause: smtp.greet_pause,
         },
         outbound: config.outbound,
         notices: config.notices,

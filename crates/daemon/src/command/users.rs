@@ -118,7 +118,14 @@ impl Users {
 
     /// Refuses an address that the server would not take mail for.
     pub(super) fn check_local(&self, address: &Mailbox) -> Result<(), Failure> {
-        let Some((_, file)) = &self.config else { return Ok(()) };
+        let Some((config, file)) = &self.config else { return Ok(()) };
+        if address.host().domain().is_some_and(|domain| config.no_mail.contains(domain)) {
+            return Err(Failure::data(format!(
+                "{address}: {} takes no mail (`mail = false` in {})",
+                address.host(),
+                file.display()
+            )));
+        }
         if self.is_local(address) {
             return Ok(());
         }

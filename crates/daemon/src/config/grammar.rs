@@ -2,18 +2,19 @@
 //! is [`super::sense`]'s; so this keeps every value with its place.
 
 use super::addresses::{list, network, pattern, smarthost};
+use super::domains::{self, DraftDomain, DraftMoved};
 use super::hop::{DraftRoute, route};
 use super::limits::{HOPS, RECIPIENTS, RETRY_FACTOR, RETRY_JITTER, SESSIONS, SESSIONS_PER_PEER};
+use super::listeners::{self, DraftListener};
 use super::outward::{self, DraftOutbound};
-use super::problem::{Problem, Span, quoted};
+use super::problem::{Problem, Span};
 use super::reader::{Section, Value};
-use super::{Dns, Subaddress, UserName, values};
+use super::smtp::{self, DraftSmtp};
+use super::{Dns, UserName, values};
 use ipnet::IpNet;
-use postrider_mail::{Domain, Host, Mailbox, Service};
+use postrider_mail::{Domain, Host, Mailbox};
 use postrider_mta::Notices;
 use postrider_policy::route::Pattern;
-use std::borrow::Cow;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 use toml::Spanned;
@@ -30,6 +31,12 @@ pub(super) struct Draft {
     pub(super) domains: Vec<DraftDomain>,
     /// Whether every local domain could be read: if not, a name that seems unknown may be one of them.
     pub(super) all_domains_read: bool,
+    /// What each old address is now.
+    pub(super) moved: Vec<DraftMoved>,
+    pub(super) proxy_from: Vec<Spanned<IpNet>>,
+    pub(super) xclient_from: Vec<Spanned<IpNet>>,
+    pub(super) xforward_from: Vec<Spanned<IpNet>>,
+    pub(super) smtp: DraftSmtp,
     pub(super) relay_from: Vec<Spanned<IpNet>>,
     pub(super) relay_domains: Vec<Spanned<Pattern>>,
     /// Host and port.
@@ -41,19 +48,6 @@ pub(super) struct Draft {
     pub(super) retry: DraftRetry,
     pub(super) limits: DraftLimits,
     pub(super) journal: DraftJournal,
-}
-
-#[derive(Debug)]
-pub(super) struct DraftListener {
-    pub(super) address: Spanned<SocketAddr>,
-    pub(super) service: Service,
-}
-
-#[derive(Debug)]
-pub(super) struct DraftDomain {
-    pub(super) domain: Spanned<Domain>,
-    pub(super) subaddress: Option<Subaddress>,
-    pub(super) verify: bool,
 }
 
 #[derive(Debug, Default)]
@@ -93,19 +87,15 @@ pub(super) fn read(file: &DeTable<'_>, problems: &mut Vec<Problem>) -> Draft {
         postmaster: top.optional("postmaster", values::mailbox, problems),
         ..Draft::default()
     };
-    if let Some((_, value)) = top.raw("listen") {
-        listen(value, &mut draft.listeners, problems);
-    }
-    if let Some((_, list)) = top.raw("listener") {
-        for (section, _) in sections(list, "listener", problems) {
-            draft.listeners.extend(listener(section, problems));
-        }
-    }
+    incoming(&mut top, &mut draft, problems);
     let problems_before = problems.len();
-    if let Some((_, value)) = top.raw("domains") {
-        draft.domains = domains(value, problems);
+    if let Some(table) = table(&mut top, "domains", domains::WRITE, problems) {
+        draft.domains = domains::domains(table, problems);
     }
     draft.all_domains_read = problems.len() == problems_before;
+    if let Some(table) = table(&mut top, "moved", domains::WRITE_MOVED, problems) {
+        draft.moved = domains::moved(table, problems);
+    }
     outgoing(&mut top, &mut draft, problems);
     if let Some(section) = section(&mut top, "retry", "[retry]", problems) {
         draft.retry = retry(section, problems);
@@ -120,6 +110,28 @@ pub(super) fn read(file: &DeTable<'_>, problems: &mut Vec<Problem>) -> Draft {
     // Without any domain, an error elsewhere may be their misspelled section.
     draft.all_domains_read &= !draft.domains.is_empty() || problems.is_empty();
     draft
+}
+
+/// What has to do with mail that comes in.
+fn incoming(top: &mut Section<'_, '_>, draft: &mut Draft, problems: &mut Vec<Problem>) {
+    if let Some((_, value)) = top.raw("listen") {
+        listeners::listen(value, &mut draft.listeners, problems);
+    }
+    if let Some((_, list)) = top.raw("listener") {
+        for (section, _) in sections(list, "listener", problems) {
+            draft.listeners.extend(listeners::listener(section, problems));
+        }
+    }
+    let mut networks = |key| match top.raw(key) {
+        Some((_, value)) => list(value, (key, "[\"192.0.2.1\", \"2001:db8::/64\"]"), network, problems),
+        None => Vec::new(),
+    };
+    draft.proxy_from = networks("proxy_from");
+    draft.xclient_from = networks("xclient_from");
+    draft.xforward_from = networks("xforward_from");
+    if let Some(section) = section(top, "smtp", "[smtp]", problems) {
+        draft.smtp = smtp::smtp(section, problems);
+    }
 }
 
 /// What has to do with mail that leaves.
@@ -146,81 +158,6 @@ fn outgoing(top: &mut Section<'_, '_>, draft: &mut Draft, problems: &mut Vec<Pro
     if let Some(section) = section(top, "notices", "[notices]", problems) {
         draft.notices = outward::notices(section, problems);
     }
-}
-
-/// `listen = ["0.0.0.0:25", "[::]:25"]`: short for listeners of the service mta.
-fn listen(value: &Value<'_>, listeners: &mut Vec<DraftListener>, problems: &mut Vec<Problem>) {
-    let addresses =
-        list(value, ("listen", "[\"0.0.0.0:25\", \"[::]:25\"]"), values::socket_address, problems);
-    listeners.extend(addresses.into_iter().map(|address| DraftListener { address, service: Service::Mta }));
-}
-
-fn listener(mut section: Section<'_, '_>, problems: &mut Vec<Problem>) -> Option<DraftListener> {
-    let address = section.required("address", "address = \"0.0.0.0:25\"", values::socket_address, problems);
-    let service = section.optional("service", values::service, problems);
-    section.optional("tls", values::tls, problems);
-    section.close(problems);
-    Some(DraftListener { address: address?, service: service.map_or(Service::Mta, Spanned::into_inner) })
-}
-
-/// `[domains."example.org"]`, one section for each local domain.
-fn domains(value: &Value<'_>, problems: &mut Vec<Problem>) -> Vec<DraftDomain> {
-    const WRITE: &str = "[domains.\"example.org\"], a section for each local domain";
-    let table = match values::table(value, WRITE) {
-        Ok(table) => table,
-        Err(problem) => {
-            problems.push(problem.of_key("domains"));
-            return Vec::new();
-        }
-    };
-    let mut domains = Vec::new();
-    for (key, value) in table.iter() {
-        let settings = match values::table(value, WRITE) {
-            Ok(settings) => settings,
-            Err(problem) => {
-                problems.push(problem.of_key(&format!("domains.{}", quoted(key.get_ref()))));
-                continue;
-            }
-        };
-        if let Some(problem) = forgotten_quotes(key, settings) {
-            problems.push(problem);
-            continue;
-        }
-        let name = values::domain_name(key.get_ref(), key.span());
-        let title = format!("[domains.{}]", quoted(key.get_ref()));
-        let mut section = Section::new(title, settings, value.span());
-        let subaddress = section.optional("subaddress", values::subaddress, problems);
-        let verify = section.optional("verify", values::boolean, problems);
-        section.close(problems);
-        match name {
-            Ok(domain) => domains.push(DraftDomain {
-                domain: Spanned::new(key.span(), domain),
-                subaddress: subaddress.map(Spanned::into_inner),
-                verify: verify.is_some_and(Spanned::into_inner),
-            }),
-            Err(problem) => problems.push(problem.of_key("domains")),
-        }
-    }
-    domains
-}
-
-/// `[domains.example.org]` is the section `org` within `example`: TOML takes the dot for its own.
-fn forgotten_quotes(key: &Spanned<Cow<'_, str>>, settings: &DeTable<'_>) -> Option<Problem> {
-    if key.get_ref().contains('.') {
-        return None;
-    }
-    let mut name = key.get_ref().to_string();
-    let mut end = None;
-    let mut inner = settings;
-    // The parser bounds how deep tables nest.
-    while let Some((key, value)) = inner.iter().find(|(_, value)| value.get_ref().is_table()) {
-        name = format!("{name}.{}", key.get_ref());
-        end = Some(key.span().end);
-        inner = value.get_ref().as_table()?;
-    }
-    let at: Span = key.span().start..end?.max(key.span().end);
-    let problem = Problem::at(at, format!("the domain {} must be in quotes", quoted(&name)));
-    Some(problem.here("a dot outside quotes separates keys").help(format!("write [domains.\"{name}\"]")))
 }
 
 fn retry(mut section: Section<'_, '_>, problems: &mut Vec<Problem>) -> DraftRetry {
@@ -257,6 +194,17 @@ fn journal(mut section: Section<'_, '_>, problems: &mut Vec<Problem>) -> DraftJo
     };
     section.close(problems);
     journal
+}
+
+/// The table of names below `key`, if it is there and is one.
+fn table<'t, 'i>(
+    top: &mut Section<'t, 'i>,
+    key: &'static str,
+    write: &str,
+    problems: &mut Vec<Problem>,
+) -> Option<&'t DeTable<'i>> {
+    let (_, value) = top.raw(key)?;
+    values::table(value, write).map_err(|problem| problems.push(problem.of_key(key))).ok()
 }
 
 /// The section `key` of the top, if it is there and is one.

@@ -19,6 +19,8 @@ const MIB: u64 = 1024 * 1024;
 
 /// What stands between a local part and its tag: `user+tag@example.org`.
 pub(crate) const SUBADDRESS_DEFAULT: char = '+';
+/// Who may connect to a Unix socket: its owner and group.
+pub(crate) const SOCKET_MODE_DEFAULT: u32 = 0o660;
 /// Octets of content in memory, all sessions together.
 pub(crate) const CONTENT_IN_FLIGHT_DEFAULT: u64 = postrider_queue::limits::IN_FLIGHT_OCTETS_DEFAULT as u64;
 
@@ -28,6 +30,12 @@ pub(crate) const CONTENT_IN_FLIGHT_DEFAULT: u64 = postrider_queue::limits::IN_FL
 pub(crate) const FILE_OCTETS_MAX: u64 = MIB;
 /// Listeners, however they are written.
 pub(crate) const LISTENERS_MAX: usize = 64;
+/// Octets of the path of a Unix socket: what fits into `sun_path` with the NUL at its end (unix(7)).
+pub(crate) const SOCKET_PATH_OCTETS_MAX: usize = 107;
+/// How far a message may be put off at the most: a year.
+pub(crate) const FUTURE_RELEASE_MAX: Duration = Duration::from_secs(365 * DAY);
+/// The least time for a delivery that may be asked for; whoever takes longer should not offer DELIVERBY.
+pub(crate) const DELIVER_BY_MIN_MAX: Duration = Duration::from_secs(7 * DAY);
 /// The longest duration, so that no sum of a moment and a duration overflows.
 pub(crate) const DURATION_MAX: Duration = Duration::from_secs(3650 * DAY);
 /// The largest size in octets; sizes are stored as signed 64 bits.

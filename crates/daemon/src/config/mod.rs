@@ -18,6 +18,7 @@
 //! | `values` | single values |
 //! | `addresses` | networks, hosts, patterns of domains |
 //! | `units` | durations and sizes |
+//! | `listeners`, `domains`, `smtp` | where mail comes in, whose it is, what is asked of clients |
 //! | `hop`, `outward` | where mail goes, and how it leaves |
 //! | `sense`, `routes` | what values mean to each other |
 //! | `warning` | what is allowed and perhaps not meant |
@@ -25,15 +26,18 @@
 //! | `limits` | defaults and bounds |
 
 mod addresses;
+mod domains;
 mod grammar;
 mod hop;
 mod limits;
+mod listeners;
 mod outward;
 mod problem;
 mod reader;
 mod report;
 mod routes;
 mod sense;
+mod smtp;
 #[cfg(test)]
 mod tests;
 pub(crate) mod units;
@@ -45,12 +49,16 @@ pub(crate) use report::{Broken, Look};
 pub(crate) use routes::Route;
 
 use limits::{FILE_OCTETS_MAX, SUBADDRESS_DEFAULT, USER_OCTETS_MAX};
-use postrider_mail::{Domain, Mailbox, Service, Text};
+use postrider_mail::{Domain, Mailbox, Solicitation, Text};
+use postrider_mta::listen::Purpose;
 use postrider_mta::resolver::Patience;
-use postrider_mta::{Notices, Outbound};
+use postrider_mta::{BareNewlines, LongLines, Notices, Outbound};
+use postrider_policy::admit::EarlyTalkers;
 use postrider_policy::relay::Relay;
+use postrider_policy::trust::Trust;
 use postrider_queue::Retry;
 use problem::{Problem, quoted};
+use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
 use std::net::SocketAddr;
@@ -75,6 +83,14 @@ pub(crate) struct Config {
     pub(crate) postmaster: Option<Mailbox>,
     /// The local domains, by name, each once.
     pub(crate) domains: Vec<LocalDomain>,
+    /// Domains that take no mail (RFC 7504), by name, each once; none of them is local.
+    pub(crate) no_mail: Vec<Domain>,
+    /// Addresses of local domains that are others now.
+    pub(crate) moved: Moved,
+    /// Whose word about another client is taken; not everyone is a proxy.
+    pub(crate) trust: Trust,
+    /// How we are to clients.
+    pub(crate) smtp: Smtp,
     /// Who may send through this server.
     pub(crate) relay: Relay,
     /// Where mail goes, in order, those that nobody wrote included: the first that matches decides.
@@ -93,13 +109,70 @@ pub(crate) struct Config {
     pub(crate) journal: Journal,
 }
 
-/// One address to listen on. An IPv6 listener is for IPv6 only (`IPV6_V6ONLY`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// One place to listen.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Listener {
-    /// Address and port; port 0 asks the system for a free one.
-    pub(crate) address: SocketAddr,
-    /// Who is expected to come.
-    pub(crate) service: Service,
+    /// Where.
+    pub(crate) place: Place,
+    /// What for.
+    pub(crate) purpose: Purpose,
+}
+
+/// Where a listener is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// Address and port; port 0 asks the system for a free one. IPv6 is for IPv6 only (`IPV6_V6ONLY`).
+    Tcp(SocketAddr),
+    /// A socket of this host.
+    Unix {
+        /// Absolute; short enough to be bound.
+        path: PathBuf,
+        /// Its permissions, of owner, group and others.
+        mode: u32,
+    },
+}
+
+impl Place {
+    /// The address, of a place that other hosts may reach.
+    pub(crate) fn address(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Tcp(address) => Some(*address),
+            Self::Unix { .. } => None,
+        }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => address.fmt(f),
+            Self::Unix { path, .. } => path.display().fmt(f),
+        }
+    }
+}
+
+/// Old addresses, each once, and what they are now.
+pub(crate) type Moved = Vec<(Mailbox, Mailbox)>;
+
+/// How we are to clients.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Smtp {
+    /// Lines of content over 998 octets.
+    pub(crate) long_lines: LongLines,
+    /// A CR or LF that stands alone in content.
+    pub(crate) bare_newlines: BareNewlines,
+    /// How long the greeting waits.
+    pub(crate) greet_pause: Duration,
+    /// Who talks before the greeting, or out of turn.
+    pub(crate) early_talkers: EarlyTalkers,
+    /// Which classes of solicitation are refused (RFC 3865).
+    pub(crate) no_soliciting: Option<Solicitation>,
+    /// How far clients in `relay_from` may put a message off; `None`: not at all.
+    pub(crate) future_release_max: Option<Duration>,
+    /// The least time for a delivery that a client may insist on; whole seconds count.
+    pub(crate) deliver_by_min: Duration,
+    /// Domains whose waiting mail a client may start.
+    pub(crate) etrn: Vec<Domain>,
 }
 
 /// A domain whose mailboxes are here.

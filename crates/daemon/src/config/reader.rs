@@ -10,7 +10,7 @@ use toml::de::{DeTable, DeValue};
 pub(super) type Value<'i> = Spanned<DeValue<'i>>;
 
 /// Where a key belongs, for those who write it in another section. Only words of help depend on it.
-pub(super) const HOMES: [(&str, &str); 45] = [
+pub(super) const HOMES: [(&str, &str); 58] = [
     ("hostname", TOP),
     ("data", TOP),
     ("listen", TOP),
@@ -19,11 +19,24 @@ pub(super) const HOMES: [(&str, &str); 45] = [
     ("relay_from", TOP),
     ("relay_domains", TOP),
     ("smarthost", TOP),
+    ("proxy_from", TOP),
+    ("xclient_from", TOP),
+    ("xforward_from", TOP),
     ("address", "in a [[listener]]"),
     ("service", "in a [[listener]]"),
+    ("mode", "in a [[listener]] whose address is a path"),
     ("tls", "in a [[listener]]"),
     ("subaddress", "in the section of a domain, as [domains.\"example.org\"]"),
     ("verify", "in the section of a domain, as [domains.\"example.org\"]"),
+    ("mail", "in the section of a domain, as [domains.\"example.org\"]"),
+    ("long_lines", "in [smtp]"),
+    ("bare_newlines", "in [smtp]"),
+    ("greet_pause", "in [smtp]"),
+    ("early_talkers", "in [smtp]"),
+    ("no_soliciting", "in [smtp]"),
+    ("future_release_max", "in [smtp]"),
+    ("deliver_by_min", "in [smtp]"),
+    ("etrn", "in [smtp]"),
     ("to", "in a [[route]]"),
     ("port", "in a [[route]]"),
     ("ip", "in a [[route]]"),

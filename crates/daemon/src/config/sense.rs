@@ -1,32 +1,35 @@
 //! What values mean to each other: duplicates, contradictions, names of nothing. It makes the
 //! [`Config`], or says why there can be none, pointing at both sides of a clash.
 
-use super::grammar::{Draft, DraftDomain, DraftJournal, DraftLimits, DraftListener, DraftRetry};
+use super::grammar::{Draft, DraftJournal, DraftLimits, DraftRetry};
 use super::limits::{
     CONTENT_IN_FLIGHT_DEFAULT, EXPIRY_MAX, HOPS_DEFAULT, JOURNAL_KEEP_DEFAULT, JOURNAL_SIZE_DEFAULT,
-    LISTENERS_MAX, SESSIONS_PER_PEER_DEFAULT,
+    SESSIONS_PER_PEER_DEFAULT,
 };
-use super::problem::{Problem, Span, quoted};
+use super::problem::Problem;
 use super::units::print_duration;
-use super::{Config, Journal, Limits, Listener, LocalDomain, Subaddress, routes};
-use postrider_mail::{Domain, Mailbox, Service};
-use postrider_policy::limits::SMTP_PORT;
+use super::{Config, Journal, Limits, domains, listeners, routes};
+use ipnet::IpNet;
 use postrider_policy::relay::Relay;
+use postrider_policy::trust::Trust;
 use postrider_queue::Retry;
 use postrider_smtp::limits::{CONTENT_OCTETS_DEFAULT, RECIPIENTS_DEFAULT};
-use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::time::Duration;
 use toml::Spanned;
 
 /// The configuration that `draft` describes. `None` only if there are problems.
 pub(super) fn make(draft: Draft, source: &str, problems: &mut Vec<Problem>) -> Option<Config> {
-    listeners_differ(&draft.listeners, problems);
-    lmtp_is_not_on_port_25(&draft.listeners, problems);
-    let places = domains_differ(&draft.domains, problems);
+    let control = draft.data.as_ref().map(|data| crate::service::control_socket(data.get_ref()));
+    listeners::differ(&draft.listeners, control.as_deref(), problems);
+    listeners::lmtp_is_not_on_port_25(&draft.listeners, problems);
+    proxies_are_some(&draft, problems);
+    let places = domains::differ(&draft.domains, problems);
+    domains::without_mail(&draft, problems);
+    domains::moved_makes_sense(&draft, &places, problems);
+    domains::etrn_waits_for_others(&draft, &places, problems);
     if let (true, Some(postmaster)) = (draft.all_domains_read, &draft.postmaster) {
-        postmaster_is_local(postmaster, &places, problems);
+        domains::postmaster_is_local(postmaster, &places, problems);
     }
     routes::check(&draft, &places, problems);
     connections_fit(&draft, problems);
@@ -35,17 +38,25 @@ pub(super) fn make(draft: Draft, source: &str, problems: &mut Vec<Problem>) -> O
     if !problems.is_empty() {
         return None;
     }
-    let mut domains: Vec<LocalDomain> = draft.domains.into_iter().map(local_domain).collect();
-    domains.sort_by(|a, b| a.domain.cmp(&b.domain));
+    let (domains, no_mail) = domains::made(draft.domains);
+    let networks = |list: Vec<Spanned<IpNet>>| list.into_iter().map(Spanned::into_inner).collect();
     Some(Config {
         hostname: draft.hostname?.into_inner(),
         data: draft.data?.into_inner(),
         user: draft.user.map(Spanned::into_inner),
         postmaster: draft.postmaster.map(Spanned::into_inner),
-        listeners: draft.listeners.into_iter().map(listener).collect(),
+        listeners: draft.listeners.into_iter().map(Into::into).collect(),
         domains,
+        no_mail,
+        moved: domains::moved_list(draft.moved),
+        trust: Trust {
+            proxy_from: networks(draft.proxy_from),
+            xclient_from: networks(draft.xclient_from),
+            xforward_from: networks(draft.xforward_from),
+        },
+        smtp: draft.smtp.smtp,
         relay: Relay {
-            from: draft.relay_from.into_iter().map(Spanned::into_inner).collect(),
+            from: networks(draft.relay_from),
             domains: draft.relay_domains.into_iter().map(Spanned::into_inner).collect(),
         },
         routes: routes::in_force(draft.routes, draft.smarthost, &places, source),
@@ -58,105 +69,20 @@ pub(super) fn make(draft: Draft, source: &str, problems: &mut Vec<Problem>) -> O
     })
 }
 
-fn listener(draft: DraftListener) -> Listener {
-    Listener { address: draft.address.into_inner(), service: draft.service }
-}
-
-fn local_domain(draft: DraftDomain) -> LocalDomain {
-    LocalDomain {
-        domain: draft.domain.into_inner(),
-        subaddress: draft.subaddress.unwrap_or_else(Subaddress::of_default),
-        verify: draft.verify,
-    }
-}
-
-/// No two listeners want the same address and port; a wildcard wants them all. IPv6 listeners take IPv6
-/// only, so `0.0.0.0:25` and `[::]:25` stand beside each other.
-fn listeners_differ(listeners: &[DraftListener], problems: &mut Vec<Problem>) {
-    if let Some(surplus) = listeners.get(LISTENERS_MAX) {
-        let message = format!("there are more than {LISTENERS_MAX} listeners");
-        return problems.push(Problem::at(surplus.address.span(), message).here("one too many"));
-    }
-    for (at, later) in listeners.iter().enumerate() {
-        let (address, here) = (*later.address.get_ref(), later.address.span());
-        let clash = listeners[..at].iter().find(|earlier| collide(*earlier.address.get_ref(), address));
-        let Some(earlier) = clash else { continue };
-        let (first, there) = (*earlier.address.get_ref(), earlier.address.span());
-        problems.push(if first == address {
-            Problem::at(here, format!("two listeners want {address}"))
-                .here("again here")
-                .and(there, "first here")
-        } else {
-            let (all, one) = ("all addresses of this host", "one of them");
-            let (here_is, there_is) = if address.ip().is_unspecified() { (all, one) } else { (one, all) };
-            Problem::at(here, format!("{address} and {first} cannot both be listened on"))
-                .here(here_is)
-                .and(there, there_is)
-                .help("keep the one for all addresses, or name each address")
-        });
-    }
-}
-
-/// RFC 2033 §5: other mail servers expect SMTP there.
-fn lmtp_is_not_on_port_25(listeners: &[DraftListener], problems: &mut Vec<Problem>) {
-    for listener in listeners {
-        if listener.service == Service::Lmtp && listener.address.get_ref().port() == SMTP_PORT {
-            let problem =
-                Problem::at(listener.address.span(), "LMTP may not be spoken on port 25 (RFC 2033 §5)");
-            problems.push(problem.here("the port of SMTP").help("give it another port: 24 is usual"));
+/// The networks of `proxies` must be theirs alone: whoever comes from there cannot speak for itself.
+fn proxies_are_some(draft: &Draft, problems: &mut Vec<Problem>) {
+    for network in &draft.proxy_from {
+        if network.get_ref().prefix_len() == 0 {
+            let message = format!("`proxy_from` {} is everyone", network.get_ref());
+            problems.push(
+                Problem::at(network.span(), message)
+                    .here(
+                        "nobody could connect without the PROXY protocol, and anyone could give any address",
+                    )
+                    .help("name the addresses of the proxies"),
+            );
         }
     }
-}
-
-fn collide(a: SocketAddr, b: SocketAddr) -> bool {
-    let same_address = a.ip() == b.ip() && scope(a) == scope(b);
-    let wildcard = a.is_ipv4() == b.is_ipv4() && (a.ip().is_unspecified() || b.ip().is_unspecified());
-    // Port 0 asks the system for a free one.
-    a.port() == b.port() && a.port() != 0 && (same_address || wildcard)
-}
-
-/// The interface a link-local IPv6 address is meant for.
-fn scope(address: SocketAddr) -> u32 {
-    match address {
-        SocketAddr::V6(v6) => v6.scope_id(),
-        SocketAddr::V4(_) => 0,
-    }
-}
-
-/// Each local domain is written once, in one spelling. Gives where each stands.
-fn domains_differ(domains: &[DraftDomain], problems: &mut Vec<Problem>) -> BTreeMap<Domain, Span> {
-    let mut places: BTreeMap<Domain, Span> = BTreeMap::new();
-    let mut ordered: Vec<&Spanned<Domain>> = domains.iter().map(|draft| &draft.domain).collect();
-    ordered.sort_by_key(|domain| domain.span().start);
-    for domain in ordered {
-        if let Some(first) = places.get(domain.get_ref()) {
-            let message = format!("the domain {} is given twice", domain.get_ref().ascii());
-            let problem =
-                Problem::at(domain.span(), message).here("again here").and(first.clone(), "first here");
-            problems.push(problem.help("two spellings of one name are one domain: keep one section"));
-        } else {
-            places.insert(domain.get_ref().clone(), domain.span());
-        }
-    }
-    places
-}
-
-fn postmaster_is_local(
-    postmaster: &Spanned<Mailbox>,
-    local: &BTreeMap<Domain, Span>,
-    problems: &mut Vec<Problem>,
-) {
-    let host = postmaster.get_ref().host();
-    if host.domain().is_some_and(|domain| local.contains_key(domain)) {
-        return;
-    }
-    let problem = Problem::at(postmaster.span(), "`postmaster` must be an address of a local domain");
-    problems.push(problem.here(format!("{host} is not local")).help(match host.domain() {
-        Some(domain) => {
-            format!("add the section [domains.{}], or name another address", quoted(domain.as_str()))
-        }
-        None => "name an address of one of the [domains]".into(),
-    }));
 }
 
 /// `first <= cap <= expiry`; a clash with a default is explained at the key that was written.

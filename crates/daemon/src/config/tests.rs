@@ -1,11 +1,13 @@
 //! Facts about the whole way from text to values. How broken files are told is in `tests/broken_*.rs`.
 
-use super::Config;
 use super::limits::{FILE_OCTETS_MAX, PROBLEMS_SHOWN_MAX};
 use super::reader::HOMES;
 use super::report::Look;
+use super::{Config, Listener, Place, Smtp};
 use postrider_mail::Service;
-use postrider_mta::Returned;
+use postrider_mta::listen::Purpose;
+use postrider_mta::{BareNewlines, LongLines, Returned};
+use postrider_policy::admit::EarlyTalkers;
 use postrider_policy::route::{EightBit, Family, Hop};
 use proptest::prelude::*;
 use std::time::Duration;
@@ -19,15 +21,34 @@ user = "postrider"
 postmaster = "alice@example.org"
 relay_from = ["192.0.2.0/24"]
 relay_domains = ["example.com"]
+proxy_from = ["192.0.2.10"]
+xclient_from = ["192.0.2.11"]
+xforward_from = ["192.0.2.12"]
 smarthost = "relay.example.net:587"
 [[listener]]
 address = "127.0.0.1:24"
 service = "lmtp"
 tls = "none"
+[[listener]]
+address = "/run/postrider/lmtp"
+mode = "0666"
+[smtp]
+long_lines = "refuse"
+bare_newlines = "normalise"
+greet_pause = "5s"
+early_talkers = "refuse"
+no_soliciting = ["net.example:ADV", "org.example:ADV:ADLT"]
+future_release_max = "2d"
+deliver_by_min = "1m"
+etrn = ["example.com"]
+[moved]
+"old@example.org" = "new@example.com"
 [domains."example.org"]
 subaddress = "-"
 verify = true
 [domains."example.net"]
+[domains."gone.example"]
+mail = false
 [[route]]
 to = "local"
 domains = ["example.org"]
@@ -125,19 +146,23 @@ fn every_key_is_read_into_its_place() {
     assert_eq!(config.data.to_str(), Some("/var/lib/postrider"));
     assert_eq!(config.user.as_ref().unwrap().as_str(), "postrider");
     assert_eq!(config.postmaster.as_ref().unwrap().to_string(), "alice@example.org");
-    assert_eq!(config.listeners[1].address, "127.0.0.1:24".parse().unwrap());
-    assert_eq!(config.listeners[1].service, Service::Lmtp);
+    assert_eq!(config.listeners[1].place, Place::Tcp("127.0.0.1:24".parse().unwrap()));
+    assert_eq!(config.listeners[1].purpose, Purpose::Serve(Service::Lmtp));
+    let socket = Place::Unix { path: "/run/postrider/lmtp".into(), mode: 0o666 };
+    assert_eq!(config.listeners[2], Listener { place: socket, purpose: Purpose::Serve(Service::Mta) });
+    assert_eq!(config.no_mail, ["gone.example".parse().unwrap()]);
+    assert_eq!(config.moved, [("old@example.org".parse().unwrap(), "new@example.com".parse().unwrap())]);
     assert_eq!(config.domains[1].subaddress.separator(), Some('-'));
     assert!(config.domains[1].verify);
     assert_eq!(
         routes(&config),
         [
-            "example.org: local mailbox ([[route]] on line 18)",
+            "example.org: local mailbox ([[route]] on line 37)",
             "*.example.com: the domain's mail hosts (MX), port 2525, IPv4 first, from 192.0.2.1, from 2001:db8::1, \
              8-bit content only where 8BITMIME is offered, at most 5 connections to one host, also where DNS leads \
-             to 127.0.0.0/8 ([[route]] on line 21)",
+             to 127.0.0.0/8 ([[route]] on line 40)",
             "local domains: local mailbox (by default)",
-            "everything else: smart host relay.example.net, port 587 (smarthost on line 9)",
+            "everything else: smart host relay.example.net, port 587 (smarthost on line 12)",
         ]
     );
     let Hop::Mx(way) = &config.routes[1].rule.hop else { panic!() };
@@ -212,9 +237,54 @@ fn every_accepted_key_changes_the_result() {
 }
 
 #[test]
+fn how_clients_are_treated_is_read_into_its_place() {
+    let config = parse(FULL);
+    let seconds = Duration::from_secs;
+    let expected = Smtp {
+        long_lines: LongLines::Refuse,
+        bare_newlines: BareNewlines::Normalise,
+        greet_pause: seconds(5),
+        early_talkers: EarlyTalkers::Refuse,
+        no_soliciting: Some("net.example:ADV,org.example:ADV:ADLT".parse().unwrap()),
+        future_release_max: Some(seconds(2 * 24 * 60 * 60)),
+        deliver_by_min: seconds(60),
+        etrn: vec!["example.com".parse().unwrap()],
+    };
+    assert_eq!(config.smtp, expected);
+    let trust = [&config.trust.proxy_from, &config.trust.xclient_from, &config.trust.xforward_from];
+    assert_eq!(trust.map(|list| list[0].to_string()), ["192.0.2.10/32", "192.0.2.11/32", "192.0.2.12/32"]);
+}
+
+#[test]
+fn zero_is_a_pause_and_a_least_time_and_never_is_no_release() {
+    let config = parse(
+        "hostname = \"m.x\"\ndata = \"/d\"\n[smtp]\ngreet_pause = \"0s\"\ndeliver_by_min = \"0s\"\n\
+         future_release_max = \"never\"\n",
+    );
+    assert_eq!(config.smtp, Smtp { future_release_max: None, ..Smtp::default() });
+}
+
+#[test]
+fn a_socket_is_open_to_its_owner_and_group_unless_it_says_otherwise() {
+    let config = parse(
+        "hostname = \"m.x\"\ndata = \"/d\"\n[[listener]]\naddress = \"/run//postrider/./lmtp\"\nservice = \"lmtp\"\n",
+    );
+    assert_eq!(config.listeners[0].place, Place::Unix { path: "/run/postrider/lmtp".into(), mode: 0o660 });
+}
+
+#[test]
+fn etrn_may_name_a_local_domain_whose_mail_is_kept_elsewhere() {
+    let source = with_routes(
+        "[smtp]\netrn = [\"example.org\"]\n[[route]]\ndomains = [\"example.org\"]\nto = \"lmtp:/run/dovecot/lmtp\"",
+    );
+    assert_eq!(parse(&source).smtp.etrn.len(), 1);
+}
+
+#[test]
 fn every_key_is_known_to_have_a_home() {
+    // The keys of [moved] are addresses.
     let keys = FULL.lines().filter_map(|line| line.split_once(" = ")).map(|(key, _)| key);
-    for key in keys {
+    for key in keys.filter(|key| !key.contains('@')) {
         assert!(HOMES.iter().any(|(name, _)| *name == key), "{key} has no home");
     }
     for (key, _) in HOMES {
@@ -344,6 +414,10 @@ fn what_is_perhaps_not_meant_is_warned_of() {
         ("192.0.2.0/24", "0.0.0.0/0", "is everyone"),
         ("192.0.2.0/24", "127.0.0.1", "this host itself"),
         ("192.0.2.0/24", "::1/128", "this host itself"),
+        ("192.0.2.11", "0.0.0.0/0", "xclient_from 0.0.0.0/0 is everyone"),
+        ("192.0.2.12", "::/0", "xforward_from ::/0 is everyone"),
+        ("relay_from = [\"192.0.2.0/24\"]\n", "", "nobody is offered it"),
+        ("/run/postrider/lmtp", "/var/lib/postrider/lmtp", "lies in the data folder"),
         ("delay_notice_after = \"2h\"", "delay_notice_after = \"2d\"", "nobody is ever told of a delay"),
         (
             "smarthost = \"relay.example.net:587\"\n",

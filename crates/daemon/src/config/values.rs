@@ -8,7 +8,7 @@ use super::units::{UnitError, parse_duration, parse_size, print_size};
 use super::{Subaddress, UserName};
 use postrider_mail::address::AddressError;
 use postrider_mail::name::NameError;
-use postrider_mail::{Domain, Mailbox, Service};
+use postrider_mail::{Domain, Mailbox};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
@@ -241,18 +241,6 @@ fn explain_address(text: &str, problem: Problem) -> Problem {
     problem
         .here("the address is not an IP address")
         .help("names are not looked up here: write 127.0.0.1 for localhost, and put IPv6 addresses in [ ]")
-}
-
-/// Which door this is.
-pub(super) fn service(value: &Value<'_>) -> Result<Service, Problem> {
-    match text(value, "\"mta\" or \"lmtp\"")? {
-        "mta" => Ok(Service::Mta),
-        "lmtp" => Ok(Service::Lmtp),
-        other => {
-            Err(Problem::at(value.span(), format!("should be \"mta\" or \"lmtp\", not {}", quoted(other)))
-                .help("\"mta\" takes mail from other mail servers, \"lmtp\" from programs by LMTP"))
-        }
-    }
 }
 
 /// TLS on a listener: only its absence works yet.

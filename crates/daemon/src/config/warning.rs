@@ -3,9 +3,12 @@
 
 use super::limits::{MESSAGE_OCTETS_EXPECTED, RECIPIENTS_EXPECTED};
 use super::units::{print_duration, print_size};
-use super::{Config, Listener};
+use super::{Config, Listener, Place};
 use postrider_mail::Service;
+use postrider_mta::listen::Purpose;
+use postrider_policy::limits::FUTURE_RELEASE_DEFAULT;
 use postrider_policy::route::{Hop, Matches, Pattern};
+use std::net::SocketAddr;
 
 /// The first port that needs no privilege on Linux.
 const PORT_UNPRIVILEGED_MIN: u16 = 1024;
@@ -15,6 +18,7 @@ impl Config {
     pub(crate) fn warnings(&self) -> Vec<String> {
         let mut warnings = self.about_names();
         warnings.extend(self.about_listeners());
+        warnings.extend(self.about_trust());
         warnings.extend(self.about_relaying());
         warnings.extend(self.about_routes());
         let limits = &self.limits;
@@ -62,6 +66,29 @@ impl Config {
             warnings.push(
                 "Nobody is named as postmaster: that mail gets a mailbox of its own, which someone must read \
                  (RFC 5321 §4.5.1)."
+                    .into(),
+            );
+        }
+        warnings
+    }
+
+    /// Whose word counts for that of others.
+    fn about_trust(&self) -> Vec<String> {
+        let mut warnings = Vec::new();
+        for (key, networks) in
+            [("xclient_from", &self.trust.xclient_from), ("xforward_from", &self.trust.xforward_from)]
+        {
+            let everyone = networks.iter().filter(|network| network.prefix_len() == 0);
+            warnings.extend(everyone.map(|network| {
+                format!(
+                    "{key} {network} is everyone: whoever can reach this server may say that it is anyone."
+                )
+            }));
+        }
+        let unused = self.smtp.future_release_max.is_some_and(|max| max != FUTURE_RELEASE_DEFAULT);
+        if unused && self.relay.from.is_empty() {
+            warnings.push(
+                "future_release_max is for clients in relay_from, and there are none: nobody is offered it."
                     .into(),
             );
         }
@@ -124,27 +151,41 @@ impl Config {
                     .into(),
             );
         }
-        for Listener { address, service } in &self.listeners {
-            if *service == Service::Lmtp && !address.ip().is_loopback() {
-                warnings.push(format!(
-                    "LMTP on {address} can be reached from other hosts: it is meant for programs of this host \
-                     or of a network of its own."
-                ));
-            }
-            if address.port() == 0 {
-                warnings.push(format!("The port of {address} is another one after each start."));
+        for Listener { place, purpose } in &self.listeners {
+            match place {
+                Place::Tcp(address) => warnings.extend(about_address(*address, *purpose)),
+                Place::Unix { path, .. } if path.starts_with(&self.data) => warnings.push(format!(
+                    "The socket {} lies in the data folder, which others may not enter: only the server's \
+                     user can connect to it.",
+                    path.display()
+                )),
+                Place::Unix { .. } => {}
             }
         }
-        let privileged = |listener: &&Listener| (1..PORT_UNPRIVILEGED_MIN).contains(&listener.address.port());
-        if let (None, Some(listener)) = (&self.user, self.listeners.iter().find(privileged)) {
+        let ports = self.listeners.iter().filter_map(|listener| Some(listener.place.address()?.port()));
+        let privileged = ports.into_iter().find(|port| (1..PORT_UNPRIVILEGED_MIN).contains(port));
+        if let (None, Some(port)) = (&self.user, privileged) {
             warnings.push(format!(
-                "Port {} needs a right: the capability CAP_NET_BIND_SERVICE, socket activation, or a start as \
-                 root with `user` in the configuration.",
-                listener.address.port()
+                "Port {port} needs a right: the capability CAP_NET_BIND_SERVICE, socket activation, or a start \
+                 as root with `user` in the configuration."
             ));
         }
         warnings
     }
+}
+
+fn about_address(address: SocketAddr, purpose: Purpose) -> Vec<String> {
+    let mut warnings = Vec::new();
+    if purpose == Purpose::Serve(Service::Lmtp) && !address.ip().is_loopback() {
+        warnings.push(format!(
+            "LMTP on {address} can be reached from other hosts: it is meant for programs of this host or of a \
+             network of its own."
+        ));
+    }
+    if address.port() == 0 {
+        warnings.push(format!("The port of {address} is another one after each start."));
+    }
+    warnings
 }
 
 /// Whether a rule is for all that a pattern means. A domain is matched as the rule would match it; for all

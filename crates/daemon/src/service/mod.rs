@@ -18,12 +18,11 @@ use crate::command::Failure;
 use crate::exit::Exit;
 use postrider_control::Executor;
 use postrider_journal::{Journal, What};
-use postrider_mail::Service;
 use postrider_mail::dns::Resolver;
 use postrider_mta::destinations::Outlook;
 use postrider_mta::lending::{Borrowing, lending};
 use postrider_mta::limits::{DRAFT_WRITES_MAX, STOP_TIMEOUT};
-use postrider_mta::listen::Seats;
+use postrider_mta::listen::{Listener, Seats};
 use postrider_mta::local::Mailboxes;
 use postrider_mta::operator::Door;
 use postrider_mta::server::Stop;
@@ -31,7 +30,7 @@ use postrider_mta::world::WallClock;
 use postrider_mta::{Observer, Server, Settings, Stories, World};
 use postrider_policy::port::Directory;
 use signals::Signals;
-use std::net::TcpListener;
+use sockets::Bound;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -51,7 +50,7 @@ pub(crate) struct Plan {
     /// Everything is kept below it.
     pub(crate) data: PathBuf,
     /// Bound sockets, and what each is for.
-    pub(crate) sockets: Vec<(TcpListener, Service)>,
+    pub(crate) sockets: Vec<Bound>,
     /// What is in force at first.
     pub(crate) settings: Settings,
     /// Who is local.
@@ -108,7 +107,7 @@ async fn serve(plan: Plan, spool: &Spool, ready: impl FnOnce()) -> Result<Exit, 
     let (settings, in_force) = watch::channel(Arc::new(plan.settings));
     let destinations = Arc::default();
     let (lending, borrowing) = lending(&destinations);
-    let listeners: Vec<_> = plan.sockets.iter().filter_map(|(socket, _)| socket.local_addr().ok()).collect();
+    let listeners: Vec<_> = plan.sockets.iter().filter_map(|(socket, _)| socket.address()).collect();
     let (stop, stopping) = watch::channel(Stop::No);
     let clock = wall_clock();
     let server = Server {
@@ -128,6 +127,7 @@ async fn serve(plan: Plan, spool: &Spool, ready: impl FnOnce()) -> Result<Exit, 
         started: Instant::now(),
         stop: stopping.clone(),
         drafts: Arc::new(Semaphore::new(DRAFT_WRITES_MAX)),
+        disk: Arc::default(),
         owing: Arc::default(),
         destinations,
         listeners: listeners.into(),
@@ -177,18 +177,19 @@ async fn serve(plan: Plan, spool: &Spool, ready: impl FnOnce()) -> Result<Exit, 
 /// Starts the listeners and the dispatcher.
 fn start(
     server: &Server,
-    sockets: Vec<(TcpListener, Service)>,
+    sockets: Vec<Bound>,
     sessions_max: usize,
     borrowing: Borrowing,
     stopping: &watch::Receiver<Stop>,
     under_way: &mpsc::Sender<()>,
 ) -> Result<(), Failure> {
     let seats = Seats::new(sessions_max);
-    for (socket, service) in sockets {
-        let listener = sockets::into_async(socket)?;
+    for (socket, purpose) in sockets {
+        let listener = Listener::new(socket, purpose)
+            .map_err(|error| Failure::os(format!("a listening socket cannot be used: {error}")))?;
         let seats = Arc::clone(&seats);
         let (server, stopping, under_way) = (server.clone(), stopping.clone(), under_way.clone());
-        tokio::spawn(postrider_mta::listen::listen(server, listener, service, seats, stopping, under_way));
+        tokio::spawn(postrider_mta::listen::listen(server, listener, seats, stopping, under_way));
     }
     let (stopping, under_way) = (stopping.clone(), under_way.clone());
     tokio::spawn(postrider_mta::dispatch::dispatch(server.clone(), borrowing, stopping, under_way));

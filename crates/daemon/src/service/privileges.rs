@@ -45,10 +45,40 @@ fn sessions_within(descriptors: u64) -> u64 {
     descriptors.saturating_sub(reserved).max(SESSIONS_MIN)
 }
 
+/// The user of this system that root becomes.
+#[derive(Clone, Debug)]
+pub(crate) struct Account(User);
+
+impl Account {
+    /// Its number.
+    pub(crate) fn user(&self) -> u32 {
+        self.0.uid.as_raw()
+    }
+
+    /// The number of its group.
+    pub(crate) fn group(&self) -> u32 {
+        self.0.gid.as_raw()
+    }
+}
+
 /// Becomes `user` when started as root; refuses to stay root.
 pub(crate) fn drop_to(user: Option<&str>) -> Result<(), Failure> {
+    match account_to_be(user)? {
+        Some(account) => become_account(&account),
+        None => Ok(()),
+    }
+}
+
+/// Becomes this user.
+pub(crate) fn become_account(Account(user): &Account) -> Result<(), Failure> {
+    let failed = |why: String| Failure::os(format!("cannot become {}: {why}", user.name));
+    become_for_good(Some(&user.name), user.uid, user.gid).map_err(failed)
+}
+
+/// Whom a process that was started as root is to become; `None` where it was not.
+pub(crate) fn account_to_be(user: Option<&str>) -> Result<Option<Account>, Failure> {
     if !Uid::effective().is_root() {
-        return Ok(());
+        return Ok(None);
     }
     let Some(name) = user else {
         return Err(Failure::config(
@@ -66,7 +96,7 @@ pub(crate) fn drop_to(user: Option<&str>) -> Result<(), Failure> {
     if user.uid.is_root() {
         return Err(Failure::config("the user to become is root: name one of its own"));
     }
-    become_for_good(Some(name), user.uid, user.gid).map_err(failed)
+    Ok(Some(Account(user)))
 }
 
 /// Root becomes another user, with that user's groups (of a `name` the system knows) or `group` alone, and

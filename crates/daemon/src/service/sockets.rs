@@ -1,16 +1,58 @@
 //! Listening sockets: bound here, before privileges are dropped, or taken from the service manager
 //! (sd_listen_fds(3)). And what the service manager is told (sd_notify(3)).
 
+use super::privileges::Account;
 use crate::command::Failure;
+use crate::config::{Listener, Place};
 use postrider_mail::Service;
+use postrider_mta::listen::{Purpose, Socket};
 use rustix::net::sockopt;
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
 use sd_notify::NotifyState;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::os::unix::fs::lchown;
+use std::os::unix::net::UnixListener;
+use std::path::Path;
 
 /// Connections that may wait to be accepted.
 const BACKLOG: i32 = 1024;
+
+/// A bound socket, and what it is for.
+pub(crate) type Bound = (Socket, Purpose);
+
+/// Opens a configured listener. A Unix socket is given to `owner`, whom the process becomes.
+pub(crate) fn bind_listener(listener: &Listener, owner: Option<&Account>) -> Result<Bound, Failure> {
+    let socket = match &listener.place {
+        Place::Tcp(address) => bind(*address)?.into(),
+        Place::Unix { path, mode } => bind_unix(path, *mode, owner)?,
+    };
+    Ok((socket, listener.purpose))
+}
+
+fn bind_unix(path: &Path, mode: u32, owner: Option<&Account>) -> Result<Socket, Failure> {
+    let failed = |error: &io::Error, hint: &str| {
+        Failure::os(format!("cannot listen on {}: {error}\n  {hint}", path.display()))
+    };
+    let socket = Socket::bind_unix(path, mode).map_err(|error| {
+        let hint = match error.kind() {
+            io::ErrorKind::AddrInUse => "`ss -lxp` says which",
+            io::ErrorKind::AlreadyExists => "move it away, or give the listener another path",
+            io::ErrorKind::NotFound => {
+                "make the folder of the socket first; for /run, `RuntimeDirectory=` of systemd makes it at each start"
+            }
+            io::ErrorKind::PermissionDenied => "the user that starts the server must be able to write its folder",
+            _ => "see unix(7)",
+        };
+        failed(&error, hint)
+    })?;
+    if let Some(owner) = owner {
+        // Not what a link leads to, should the folder be another's to write.
+        lchown(path, Some(owner.user()), Some(owner.group()))
+            .map_err(|error| failed(&error, "the socket cannot be given to the user the server becomes"))?;
+    }
+    Ok(socket)
+}
 
 /// Binds one address. An IPv6 socket is for IPv6 alone: both families are written down where both are meant.
 pub(crate) fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {
@@ -40,17 +82,26 @@ fn open(address: SocketAddr) -> io::Result<TcpListener> {
     Ok(TcpListener::from(socket))
 }
 
-/// The sockets that the service manager bound, as MTA listeners, in its order.
-pub(crate) fn activated() -> Result<Vec<(TcpListener, Service)>, Failure> {
+/// The sockets that the service manager bound, in its order. One that a listener of the configuration names
+/// is for what that says; else TCP is for other mail servers, and a Unix socket for LMTP.
+pub(crate) fn activated(listeners: &[Listener]) -> Result<Vec<Bound>, Failure> {
     let mut handed = listenfd::ListenFd::from_env();
     let mut sockets = Vec::new();
     for index in 0..handed.len() {
+        if let Ok(Some(socket)) = handed.take_unix_listener(index) {
+            let purpose = purpose_of_unix(&socket, listeners);
+            sockets.push((socket.into(), purpose));
+            continue;
+        }
         match handed.take_tcp_listener(index) {
-            Ok(Some(socket)) => sockets.push((socket, Service::Mta)),
+            Ok(Some(socket)) => {
+                let purpose = purpose_of_tcp(&socket, listeners);
+                sockets.push((socket.into(), purpose));
+            }
             Ok(None) => {}
             Err(error) => {
                 return Err(Failure::os(format!(
-                    "the service manager's socket {index} is no TCP listener: {error}"
+                    "the service manager's socket {index} is no listener by TCP or by a Unix socket: {error}"
                 )));
             }
         }
@@ -58,10 +109,19 @@ pub(crate) fn activated() -> Result<Vec<(TcpListener, Service)>, Failure> {
     Ok(sockets)
 }
 
-/// Hands a bound socket to the runtime.
-pub(super) fn into_async(socket: TcpListener) -> Result<tokio::net::TcpListener, Failure> {
-    let ready = socket.set_nonblocking(true).and_then(|()| tokio::net::TcpListener::from_std(socket));
-    ready.map_err(|error| Failure::os(format!("a listening socket cannot be used: {error}")))
+fn purpose_of_tcp(socket: &TcpListener, listeners: &[Listener]) -> Purpose {
+    let address = socket.local_addr().ok();
+    let is_it = |place: &Place| matches!(place, Place::Tcp(it) if Some(*it) == address);
+    let named = listeners.iter().find(|listener| is_it(&listener.place));
+    named.map_or(Purpose::Serve(Service::Mta), |listener| listener.purpose)
+}
+
+fn purpose_of_unix(socket: &UnixListener, listeners: &[Listener]) -> Purpose {
+    let address = socket.local_addr().ok();
+    let path = address.as_ref().and_then(std::os::unix::net::SocketAddr::as_pathname);
+    let is_it = |place: &Place| matches!(place, Place::Unix { path: it, .. } if Some(it.as_path()) == path);
+    let named = listeners.iter().find(|listener| is_it(&listener.place));
+    named.map_or(Purpose::Serve(Service::Lmtp), |listener| listener.purpose)
 }
 
 pub(super) fn notify_ready() {

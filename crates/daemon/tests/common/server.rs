@@ -179,6 +179,11 @@ impl Server {
         Self { child, address, _said: Box::new(said) }
     }
 
+    /// SIGHUP: it reads its configuration again.
+    pub(crate) fn reload(&self) {
+        kill_process(Pid::from_child(&self.child), Signal::HUP).unwrap();
+    }
+
     /// SIGTERM, and the end.
     pub(crate) fn stop(mut self) {
         kill_process(Pid::from_child(&self.child), Signal::TERM).unwrap();
@@ -240,6 +245,8 @@ fn said_line(said: &mut impl BufRead, mark: &str) -> String {
 fn address_behind(said: &mut impl BufRead, mark: &str) -> SocketAddr {
     let line = said_line(said, mark);
     let text = line.split_once(mark).unwrap().1.trim().trim_matches('"');
+    // The first of them, where several doors are open.
+    let text = text.split(' ').next().unwrap();
     text.parse().unwrap_or_else(|_| panic!("no address in {line:?}"))
 }
 

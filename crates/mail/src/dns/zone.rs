@@ -143,6 +143,7 @@ mod tests {
         }
     }
 
+    /// RFC 1035 §3.3.9
     #[test]
     fn each_question_gets_the_records_of_its_type() {
         let mx = Mx { preference: 10, exchange: Exchange::Host(domain("mx.example")) };
@@ -170,6 +171,7 @@ mod tests {
         assert_eq!(now(zone.trouble(name.clone(), NoRecords::Bogus).a(&name)), Err(NoRecords::Bogus));
     }
 
+    /// RFC 1034 §3.6.2
     #[test]
     fn aliases_are_followed_and_circles_end() {
         let zone = Zone::default()

@@ -1,11 +1,12 @@
 //! The part for programs: `message/delivery-status` (RFC 3464 §2).
 
-use super::lines::{ascii, field, typed};
+use super::lines::{ascii, extended, field, typed};
 use super::{Action, Recipient, Report};
 use crate::path::ForwardPath;
-use crate::{Domain, Host, Text};
+use crate::{Domain, Host, OriginalRecipient, Text};
 
-/// The part, with its own header: fields about the message, then a group of fields for each recipient.
+/// The part, with its own header: fields about the message, among them when it came (RFC 3464 §2.2.5), then a
+/// group of fields for each recipient.
 pub(super) fn fields(report: &Report<'_>) -> String {
     let mut out = String::new();
     field(&mut out, "Content-Description", "Delivery report");
@@ -16,6 +17,9 @@ pub(super) fn fields(report: &Report<'_>) -> String {
     }
     field(&mut out, "Reporting-MTA", &format!("dns; {}", report.hostname.ascii()));
     field(&mut out, "Arrival-Date", &report.arrived.rfc5322());
+    if let Some(deadline) = report.deliver_by {
+        field(&mut out, "Deliver-By-Date", &deadline.rfc5322());
+    }
     field(&mut out, "X-Postrider-Queue-ID", &report.about.to_string());
     for recipient in report.recipients {
         out.push_str("\r\n");
@@ -24,7 +28,8 @@ pub(super) fn fields(report: &Report<'_>) -> String {
     out
 }
 
-/// The fields of one recipient, in the order of RFC 3464 §2.3.
+/// The fields of one recipient, in the order of RFC 3464 §2.3; the host that was asked last (RFC 3464 §2.3.5),
+/// and until when it is tried (RFC 3464 §2.3.9).
 fn group(out: &mut String, recipient: &Recipient) {
     if let Some(original) = original_recipient(recipient) {
         field(out, "Original-Recipient", &original);
@@ -52,12 +57,23 @@ fn group(out: &mut String, recipient: &Recipient) {
 /// The recipient as its sender knows it: as ORCPT says, else as it was given, where aliases changed it.
 fn original_recipient(recipient: &Recipient) -> Option<String> {
     if let Some(orcpt) = &recipient.orcpt {
-        return Some(orcpt.to_string());
+        return Some(decoded(orcpt));
     }
     match &recipient.given {
         ForwardPath::Mailbox(given) if *given == recipient.address => None,
         ForwardPath::Mailbox(given) => Some(typed(given)),
         ForwardPath::Postmaster => Some("rfc822; Postmaster".to_owned()),
+    }
+}
+
+/// An ORCPT as a notice has it: decoded from its xtext (RFC 3461 §6.3), but for what a `utf-8` address would
+/// have beyond ASCII.
+fn decoded(orcpt: &OriginalRecipient) -> String {
+    let (kind, address) = (orcpt.kind(), orcpt.address());
+    if kind.eq_ignore_ascii_case("utf-8") {
+        format!("{kind}; {}", extended(address))
+    } else {
+        format!("{kind}; {address}")
     }
 }
 

@@ -145,19 +145,21 @@ pub(super) fn typed(mailbox: &Mailbox) -> String {
     if let Some(address) = ascii(mailbox) {
         return format!("rfc822; {address}");
     }
-    let mut typed = String::from("utf-8; ");
-    for c in mailbox.to_string().chars() {
-        match c {
-            '+' | '=' | '\\' => {
-                let _ = write!(typed, "\\x{{{:X}}}", u32::from(c));
-            }
-            '!'..='~' => typed.push(c),
-            c => {
-                let _ = write!(typed, "\\x{{{:X}}}", u32::from(c));
-            }
+    format!("utf-8; {}", extended(&mailbox.to_string()))
+}
+
+/// An address of type `utf-8` in ASCII: `utf-8-addr-xtext` (RFC 6533 §3).
+pub(super) fn extended(address: &str) -> String {
+    let mut out = String::with_capacity(address.len());
+    for c in address.chars() {
+        if matches!(c, '!'..='~') && !matches!(c, '+' | '=' | '\\') {
+            out.push(c);
+        } else {
+            // Writing to a String cannot fail.
+            let _ = write!(out, "\\x{{{:X}}}", u32::from(c));
         }
     }
-    typed
+    out
 }
 
 /// The message id in a Message-ID field, where it is well formed enough to be repeated: `<…>` without

@@ -39,15 +39,30 @@ fn compose_for(recipients: &[Recipient], original: Original<'_>, message_id: Opt
         arrived: ARRIVED,
         message_id,
         envelope_id: None,
+        deliver_by: None,
         recipients,
         original,
     })
+}
+
+/// A recipient of whom there is good news.
+fn well(address: &str, action: Action, remote: Option<&str>) -> Recipient {
+    Recipient {
+        address: address.parse().unwrap(),
+        given: address.parse().unwrap(),
+        remote: remote.map(Text::from),
+        tried: vec![],
+        dialogue: vec![],
+        ..recipient(action, Some(Reply::new(Code::of(250), Enhanced::of(2, 0, 0), "taken")))
+    }
 }
 
 fn header_of(content: &[u8]) -> Original<'_> {
     Original::Content(content, Returned::Header)
 }
 
+/// RFC 3464 §2, RFC 3464 §2.2.2, RFC 3464 §2.2.5, RFC 3464 §2.3, RFC 3464 §2.3.2, RFC 3464 §2.3.6,
+/// RFC 6522 §3, RFC 3834 §5
 #[test]
 fn a_failure_reads_like_a_letter_and_like_a_form() {
     let notice = compose_for(
@@ -58,6 +73,7 @@ fn a_failure_reads_like_a_letter_and_like_a_form() {
     insta::assert_snapshot!(String::from_utf8(notice).unwrap().replace("\r\n", "\n"));
 }
 
+/// RFC 3464 §2.3.3, RFC 3464 §2.3.5, RFC 3464 §2.3.9
 #[test]
 fn a_delay_to_several_tells_what_is_alike_once() {
     let deferred = Reply::of_lines(Code::of(451), None, ["busy".into(), "come back later".into()]);
@@ -73,6 +89,7 @@ fn a_delay_to_several_tells_what_is_alike_once() {
     insta::assert_snapshot!(String::from_utf8(notice).unwrap().replace("\r\n", "\n"));
 }
 
+/// RFC 6522 §4, RFC 2045 §6.4, RFC 2046 §5.2.1
 #[test]
 fn the_whole_message_comes_back_when_it_is_clean_and_its_header_otherwise() {
     let failed = [recipient(Action::Failed, Some(no_such_user()))];
@@ -124,6 +141,7 @@ fn a_notice_does_not_promise_more_than_comes_back() {
     }
 }
 
+/// RFC 6533 §3, RFC 6857 §3.1.6
 #[test]
 fn addresses_beyond_ascii_are_spelled_as_rfc_6533_does() {
     let mut failed = recipient(Action::Failed, Some(no_such_user()));
@@ -139,6 +157,59 @@ fn addresses_beyond_ascii_are_spelled_as_rfc_6533_does() {
     assert_eq!(to, "Internationalized Address =?utf-8?Q?j=C3=B6rg@b=C3=BCcher.example?= Removed:;");
 }
 
+/// RFC 3461 §6.3, RFC 3464 §2.2.1, RFC 3464 §2.3.1
+#[test]
+fn what_went_well_is_told_with_the_names_that_its_sender_gave() {
+    let orcpt = |xtext| OriginalRecipient::from_xtext(xtext).ok();
+    let delivered = Recipient {
+        orcpt: orcpt("rfc822;Bob+2Bx@else.example"),
+        ..well("bob@local.example", Action::Delivered, None)
+    };
+    let relayed = Recipient {
+        orcpt: orcpt("utf-8;j\\x{F6}rg\\x{2B}a@else.example"),
+        ..well("jorg@x.example", Action::Relayed, Some("mx.x.example [192.0.2.25]"))
+    };
+    let expanded = Recipient { reply: None, ..well("team@local.example", Action::Expanded, None) };
+    let (id, hostname, ann) = (QueueId::from_row(1 << 60).unwrap(), "mx.local.example", "ann@client.example");
+    let notice = compose(&Report {
+        id,
+        date: DATE,
+        hostname: &hostname.parse().unwrap(),
+        reader: Reader::Sender(&ann.parse().unwrap()),
+        about: id,
+        arrived: ARRIVED,
+        message_id: None,
+        envelope_id: EnvelopeId::from_xtext("QQ+2B314159").ok().as_ref(),
+        deliver_by: Some(ARRIVED.plus(std::time::Duration::from_secs(600))),
+        recipients: &[delivered, relayed, expanded],
+        original: header_of(ORIGINAL),
+    });
+    fits_the_wire(&notice);
+    insta::assert_snapshot!(String::from_utf8(notice).unwrap().replace("\r\n", "\n"));
+}
+
+#[test]
+fn good_news_is_no_failure_in_any_word() {
+    for (action, subject, sentence) in [
+        (Action::Delivered, "Delivered:", "was delivered."),
+        (Action::Relayed, "Passed on:", "was passed on to another mail server,"),
+        (Action::Expanded, "Passed on:", "was passed on to the members of a list."),
+    ] {
+        let notice = compose_for(&[well("bob@x.example", action, None)], header_of(ORIGINAL), None);
+        let text = String::from_utf8(notice).unwrap().replace("\r\n", " ");
+        for words in [
+            &format!("Subject: {subject} your message to bob@x.example"),
+            &format!("Your message to <bob@x.example> {sentence}"),
+            "The answer of this mail server, mx.local.example:",
+            "Status: 2.0.0",
+        ] {
+            assert!(text.contains(words), "{words} is not in {text}");
+        }
+        assert!(!text.contains("Undelivered") && !text.contains("reason"), "{text}");
+    }
+}
+
+/// RFC 3464 §2.3.4
 #[test]
 fn a_status_is_the_replys_or_follows_from_its_code() {
     let status = |action, code, enhanced: &str| {
@@ -149,6 +220,8 @@ fn a_status_is_the_replys_or_follows_from_its_code() {
     assert_eq!(status(Action::Failed, 550, "5.1.1"), "5.1.1");
     assert_eq!(status(Action::Failed, 550, ""), "5.0.0");
     assert_eq!(status(Action::Failed, 451, ""), "4.0.0");
+    assert_eq!(status(Action::Failed, 521, ""), "5.3.2");
+    assert_eq!(status(Action::Failed, 556, ""), "5.1.10");
     assert_eq!(status(Action::Failed, 550, "2.0.0"), "5.0.0");
     assert_eq!(status(Action::Expired, 452, "4.2.2"), "4.2.2");
     assert_eq!(status(Action::Expired, 452, ""), "4.4.7");
@@ -187,11 +260,12 @@ fn hostile() -> impl Strategy<Value = String> {
 }
 
 proptest! {
+    /// RFC 5322 §2.1.1
     #[test]
     fn whatever_was_said_the_notice_parses_back_and_fits_the_wire(
         said in proptest::collection::vec(hostile(), 1..6),
         remote in hostile(),
-        orcpt in proptest::option::of(hostile()),
+        orcpt in proptest::option::of("[ -~]{1,60}"),
         message_id in proptest::option::of(hostile()),
         content in proptest::collection::vec(hostile(), 0..6),
         eight_bit in proptest::collection::vec(any::<u8>(), 0..60),
@@ -202,7 +276,9 @@ proptest! {
         failed.dialogue = lines.iter().cloned().map(Said::Theirs).collect();
         failed.tried = lines;
         failed.remote = Some(remote.into());
-        failed.orcpt = orcpt.map(Text::from);
+        failed.orcpt = orcpt.and_then(|address| {
+            OriginalRecipient::from_xtext(&format!("rfc822;{}", crate::xtext::encode(&address))).ok()
+        });
         let message_id = message_id.map(Text::from);
         let content = [content.concat().as_bytes(), &eight_bit].concat();
         let both = [failed.clone(), recipient(Action::Expired, None)];
@@ -219,6 +295,7 @@ proptest! {
         prop_assert_eq!(status.matches("\r\n\r\n").count(), 2);
     }
 
+    /// RFC 2045 §6.7
     #[test]
     fn quoted_printable_is_read_back(octets in proptest::collection::vec(any::<u8>(), 0..300)) {
         let quoted = lines::quoted_printable(&octets);

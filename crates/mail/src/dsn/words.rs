@@ -41,9 +41,8 @@ pub(super) fn subject(report: &Report<'_>) -> String {
         (Reader::Postmaster(..), _) => format!("Not delivered, and its sender not told: mail to {to}"),
         (_, Action::Failed | Action::Expired) => format!("Not delivered: your message to {to}"),
         (_, Action::Delayed { .. }) => format!("Delayed: your message to {to}"),
-        (_, Action::Delivered | Action::Relayed | Action::Expanded) => {
-            format!("Delivered: your message to {to}")
-        }
+        (_, Action::Delivered) => format!("Delivered: your message to {to}"),
+        (_, Action::Relayed | Action::Expanded) => format!("Passed on: your message to {to}"),
     }
 }
 
@@ -53,11 +52,14 @@ fn counted(recipients: usize) -> String {
 
 /// What the notice is about in the first place.
 fn main_action(report: &Report<'_>) -> Action {
+    // Of what went well, the step that is farthest from a mailbox.
     let severity = |action: Action| match action {
-        Action::Failed => 3,
-        Action::Expired => 2,
-        Action::Delayed { .. } => 1,
-        Action::Delivered | Action::Relayed | Action::Expanded => 0,
+        Action::Failed => 5,
+        Action::Expired => 4,
+        Action::Delayed { .. } => 3,
+        Action::Relayed => 2,
+        Action::Expanded => 1,
+        Action::Delivered => 0,
     };
     let actions = report.recipients.iter().map(|recipient| recipient.action);
     actions.max_by_key(|action| severity(*action)).unwrap_or(Action::Failed)
@@ -98,12 +100,15 @@ fn opening(report: &Report<'_>) -> String {
         [only] => called(only),
         all => format!("{} recipients", all.len()),
     };
-    let became = match main_action(report) {
+    let main = main_action(report);
+    let is_mixed = report.recipients.iter().any(|recipient| recipient.action != main);
+    let became = match main {
+        _ if main.is_success() && is_mixed => "was delivered, or passed on to where it is going.",
         Action::Failed => "could not be delivered, and will not be tried again.",
         Action::Expired => "could not be delivered in time, and is not tried any more.",
         Action::Delayed { .. } => "has not been delivered yet; it is still being tried.",
         Action::Delivered => "was delivered.",
-        Action::Relayed => "was passed on to a mail server that does not report on deliveries.",
+        Action::Relayed => "was passed on to another mail server, which may not report on it any further.",
         Action::Expanded => "was passed on to the members of a list.",
     };
     match report.reader {
@@ -135,6 +140,9 @@ fn reason(out: &mut String, report: &Report<'_>, recipient: &Recipient) {
     };
     match &recipient.remote {
         Some(remote) => say(out, &format!("{when}{remote}:")),
+        None if recipient.action.is_success() => {
+            say(out, &format!("The answer of this mail server, {}:", report.hostname.ascii()));
+        }
         None => say(out, &format!("The reason given by this mail server, {}:", report.hostname.ascii())),
     }
     out.push_str("\r\n");
@@ -191,9 +199,10 @@ fn advice(recipient: &Recipient) -> String {
             "You need not do anything: it is tried again until {}. If it is urgent, reach the recipient in another way.",
             until.rfc5322()
         ),
-        (Action::Delivered | Action::Relayed | Action::Expanded, ..) => {
-            "You need not do anything.".to_owned()
-        }
+        (Action::Delivered | Action::Expanded, ..) => "You need not do anything.".to_owned(),
+        (Action::Relayed, ..) => "You need not do anything. Whether it has reached the mailbox is not known \
+            here."
+            .to_owned(),
         (_, 1, 7 | 8) => "The other side does not take mail from your address. Show the answer above to \
             whoever runs your mail."
             .to_owned(),

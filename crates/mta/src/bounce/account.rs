@@ -38,7 +38,11 @@ impl Account {
                 match &event.what {
                     What::Host(tried) => lines.push(host(at, tried)),
                     What::Fate(fate) if fate.recipient == *recipient => {
-                        let became = if fate.ending == Ending::Deferred { "not now" } else { "no" };
+                        let became = match fate.ending {
+                            Ending::Deferred => "not now",
+                            Ending::Failed => "no",
+                            _ => "yes",
+                        };
                         lines.push(Text::from(format!("{}: {became}: {}", at.rfc5322(), fate.reply)));
                     }
                     _ => {}

@@ -1,18 +1,23 @@
 //! What a notice brings back of the message: as it would have left, trace fields included.
+//!
+//! RET decides where the sender gave it, else the operator. It is about failures alone: other notices bring
+//! back the header section (RFC 3461 §4.3). A message beyond [`RETURNED_OCTETS_MAX`] never comes back whole.
 
 use crate::limits::RETURNED_OCTETS_MAX;
 use crate::server::{Notices, Returned as Wanted};
 use postrider_mail::dsn::{Original, Returned};
-use postrider_mail::{Text, header, limits::NOTICE_HEADER_OCTETS_MAX};
-use postrider_queue::{ContentError, Message};
+use postrider_mail::{Ret, Text, header, limits::NOTICE_HEADER_OCTETS_MAX};
+use postrider_queue::{ContentError, Message, Notice, Owed};
 
 /// The octets that come back; `None`: the content is lost.
 pub(super) struct Octets(Option<(Vec<u8>, Returned)>);
 
 impl Octets {
-    pub(super) fn as_original(&self) -> Original<'_> {
+    /// What comes back with a notice of this kind.
+    pub(super) fn as_original(&self, kind: Notice) -> Original<'_> {
         match &self.0 {
-            Some((octets, returned)) => Original::Content(octets, *returned),
+            Some((octets, returned)) if kind == Notice::Failure => Original::Content(octets, *returned),
+            Some((octets, _)) => Original::Content(octets, Returned::Header),
             None => Original::Lost,
         }
     }
@@ -23,8 +28,10 @@ impl Octets {
 ///
 /// # Errors
 /// The disk cannot be read now.
-pub(super) fn read(message: &Message, notices: Notices) -> Result<Option<Octets>, Text> {
-    let wanted = wanted(message, notices);
+pub(super) fn read(owed: &Owed, notices: Notices) -> Result<Option<Octets>, Text> {
+    let message = &owed.message;
+    let tells_of_failure = owed.recipients.iter().any(|one| one.notice == Notice::Failure);
+    let wanted = if tells_of_failure { wanted(message, notices) } else { Returned::Header };
     match octets(message, wanted) {
         Ok(octets) => Ok(Some(Octets(Some((octets, wanted))))),
         Err(ContentError::Gone) => Ok(None),
@@ -40,10 +47,11 @@ fn wanted(message: &Message, notices: Notices) -> Returned {
     let facts = message.content.facts();
     let fits = message.rendition.octets(facts.size) <= RETURNED_OCTETS_MAX
         && !(facts.eight_bit_header || facts.eight_bit_body || facts.nul);
-    match notices.returned {
-        Wanted::Message if fits => Returned::Message,
-        Wanted::Message | Wanted::Headers => Returned::Header,
-    }
+    let whole = match message.requests.ret {
+        Some(ret) => ret == Ret::Full,
+        None => notices.returned == Wanted::Message,
+    };
+    if whole && fits { Returned::Message } else { Returned::Header }
 }
 
 fn octets(message: &Message, wanted: Returned) -> Result<Vec<u8>, ContentError> {

@@ -130,6 +130,7 @@ async fn answering(mut theirs: DuplexStream, answers: &[&str]) -> DuplexStream {
     theirs
 }
 
+/// RFC 5321 §4.2.5
 #[tokio::test]
 async fn an_acceptance_that_comes_with_the_invitation_accepts_nothing() {
     let mut trial = Trial::new();
@@ -288,6 +289,7 @@ async fn quit_waits_for_its_answer_but_not_long() {
     }
 }
 
+/// RFC 5321 §3.8
 #[tokio::test]
 async fn whoever_is_turned_away_says_quit() {
     let mut trial = Trial::new();

@@ -269,6 +269,13 @@ impl<'a> Trip<'a> {
                 self.lent = Some(lent);
                 Tried::Done
             }
+            Came::Spent => {
+                let route_max = connections_max(self.hop);
+                self.server.destinations.good(&lent.slot, route_max, self.now());
+                self.story.note("the host takes no more over this connection; another is made for the rest");
+                tokio::spawn(crate::destinations::end(*lent));
+                Tried::Again
+            }
             Came::Stale(failure) => {
                 self.story.note(format!("the open connection had ended: {failure}; another is made"));
                 Tried::Again

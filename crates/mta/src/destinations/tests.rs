@@ -2,11 +2,11 @@
 
 use super::{Acquired, Destinations, Job, Lent, Slot};
 use crate::hosts::Target;
-use crate::limits::{ATTEMPTS_AGAIN, ATTEMPTS_MAX, ATTEMPTS_PER_KEY, WINDOW_FIRST};
+use crate::limits::{ATTEMPTS_AGAIN, ATTEMPTS_MAX, ATTEMPTS_PER_KEY, PRIORITY_STEP_MESSAGES, WINDOW_FIRST};
 use crate::net::Endpoint;
 use crate::peer::Manner;
 use crate::trial::Trial;
-use postrider_mail::Text;
+use postrider_mail::{Priority, Recipient, Requests, Text};
 use postrider_policy::route::{Hop, Way};
 use postrider_queue::{Attempt, RouteKey};
 use std::collections::BTreeMap;
@@ -262,6 +262,41 @@ fn job(attempt: &Attempt, key: &str) -> Job {
     let attempt = Attempt { key: RouteKey::new(key).unwrap(), ..attempt.clone() };
     let targets = attempt.recipients.clone();
     Job { attempt: Arc::new(attempt), hop: Hop::Mx(Arc::new(Way::default())), targets }
+}
+
+/// The order in which messages of these priorities are carried that come in this order; by their places.
+async fn order(trial: &mut Trial, priorities: &[i8]) -> Vec<usize> {
+    let destinations = Arc::<Destinations>::default();
+    let mut seat = None;
+    let mut ids = Vec::new();
+    for &priority in priorities {
+        let requests = Requests { priority: Priority::clamped(priority), ..Requests::default() };
+        let recipients = vec![Recipient::direct("x@next.example".parse().unwrap())];
+        let attempt = trial.asking(requests, None, recipients, b"\r\nhi\r\n").await;
+        ids.push(attempt.message.id);
+        let jobs = vec![job(&attempt, "@a.example"), job(&attempt, "@a.example")];
+        seat = seat.or(destinations.put(jobs, now()));
+    }
+    let mut seat = seat.unwrap();
+    let mut carried = Vec::new();
+    while let Some(load) = seat.next() {
+        assert_eq!(load.jobs.len(), 2, "jobs of one message stay together");
+        let id = load.jobs[0].attempt.message.id;
+        carried.push(ids.iter().position(|other| *other == id).unwrap());
+    }
+    carried
+}
+
+#[tokio::test]
+async fn what_is_urgent_goes_first_and_nothing_is_overtaken_for_ever() {
+    let mut trial = Trial::new();
+    assert_eq!(order(&mut trial, &[0, 0, 0]).await, [0, 1, 2]);
+    assert_eq!(order(&mut trial, &[0, -3, 9, 0, 3, 9]).await, [2, 5, 4, 0, 3, 1]);
+    let step = usize::try_from(PRIORITY_STEP_MESSAGES).unwrap();
+    let mut priorities = vec![0];
+    priorities.resize(step + 10, 1);
+    let order = order(&mut trial, &priorities).await;
+    assert_eq!(order.iter().position(|place| *place == 0), Some(step - 1), "{order:?}");
 }
 
 #[tokio::test]

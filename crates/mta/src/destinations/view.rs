@@ -65,7 +65,7 @@ impl Inner {
             key: Text::from(key.as_str()),
             connections: sites.iter().map(|pool| pool.open).sum(),
             window: destination.couriers_max(&self.sites, u32::MAX, instant),
-            waiting: u32::try_from(destination.waiting.len()).unwrap_or(u32::MAX),
+            waiting: u32::try_from(destination.waiting()).unwrap_or(u32::MAX),
             resting_until,
             why,
         }

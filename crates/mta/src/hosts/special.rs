@@ -66,6 +66,7 @@ mod tests {
         forbidden(address.parse().unwrap(), &Way::default()).is_some()
     }
 
+    /// RFC 4291 §2.5.5, RFC 6052 §2.1
     #[test]
     fn what_is_nobodys_or_everybodys_is_forbidden_in_every_dress() {
         for address in [

@@ -3,36 +3,27 @@
 use super::transaction::Transaction;
 use super::{Conversation, Waiting};
 use crate::facts::{self, Fetched};
-use crate::intake::{self, Intake, NotFiled, Submission};
+use crate::limits::GREET_PAUSE_MAX;
+use crate::listen::Purpose;
 use crate::lookup;
-use postrider_journal::What;
-use postrider_journal::event::Accepted;
-use postrider_journal::limits::RECIPIENTS_LISTED_MAX;
-use postrider_mail::{Code, Enhanced, Greeting, HeloName, Protocol, Refusal, Reply};
-use postrider_policy::admit::{self, Admission, Fact, Facts, Need};
+use postrider_mail::{Code, Enhanced, Priority, Reply};
+use postrider_policy::admit::{self, Admission, Fact, Facts, Need, forwards_to};
 use postrider_policy::expand::Expansion;
 use postrider_policy::{Decision, Verdict};
 use postrider_queue::Receipt;
-use postrider_smtp::command::RcptTo;
-use postrider_smtp::server::{Asked, Close, Filed, Gate, Open, Query, Question, Rcpt};
-use std::io;
+use postrider_smtp::command::{MailFrom, RcptTo};
+use postrider_smtp::server::{Asked, Connect, Gate, Mail, Query, Question, Rcpt};
 
 impl Conversation {
     pub(super) fn asked(&mut self, question: Question) {
+        self.tell_manners();
         match question {
-            Question::Connect(asked) => {
-                let verdict = self.connect_verdict();
-                let gate = self.gate("connect", verdict);
-                self.answer(asked, gate);
-            }
+            Question::Connect(asked) => self.connect(asked),
             Question::Hello(asked, greeting) => {
-                self.greeting = Some(greeting);
+                self.greeting = Some(self.presented(greeting));
                 self.answer(asked, Gate::Accept);
             }
-            Question::Mail(asked, mail) => {
-                self.transaction = Some(Box::new(Transaction::new(mail, self.server.world.now())));
-                self.answer(asked, Gate::Accept);
-            }
+            Question::Mail(asked, mail) => self.mail(asked, mail),
             Question::Rcpt(asked, rcpt) => self.recipient(asked, rcpt, Fact::Missing),
             Question::Open(asked) => self.open(asked),
             Question::Close(asked) => self.close(asked),
@@ -44,24 +35,108 @@ impl Conversation {
                 let work = lookup::expand(&self.server, &self.settings, &what);
                 self.waiting = Waiting::Expand(asked, Box::pin(work));
             }
-            Question::Turn(asked, _) => self.answer(asked, not_here("ETRN").into()),
-            Question::Xclient(asked, _) => self.answer(asked, Gate::Refuse(not_here("XCLIENT"))),
-            Question::Xforward(asked, _) => self.answer(asked, Gate::Refuse(not_here("XFORWARD"))),
+            Question::Turn(asked, node) => self.turn(asked, &node),
+            Question::Xclient(asked, told) => self.xclient(asked, &told),
+            Question::Xforward(asked, told) => self.xforward(asked, *told),
         }
     }
 
-    fn answer<Q: Query<Receipt>>(&mut self, asked: Asked<Q>, answer: Q::Answer) {
+    /// A peer that could be waiting for the greeting is made to wait, where the operator wants that: who sends
+    /// at once is no mail server. One that a proxy speaks for has waited there.
+    fn connect(&mut self, asked: Asked<Connect>) {
+        let pause = self.settings.smtp.greet_pause.min(GREET_PAUSE_MAX);
+        if pause.is_zero() || self.greeted_before || self.peer.is_local() {
+            return self.greet_now(asked);
+        }
+        let at = self.server.world.instant() + pause;
+        self.waiting = Waiting::Greeting { asked, at, listening: !self.session.manners().before_greeting };
+    }
+
+    /// The pause before the greeting is over.
+    pub(super) fn greet(&mut self) {
+        match std::mem::replace(&mut self.waiting, Waiting::Input) {
+            Waiting::Greeting { asked, .. } => self.greet_now(asked),
+            other => self.waiting = other,
+        }
+    }
+
+    fn greet_now(&mut self, asked: Asked<Connect>) {
+        self.greeted_before = true;
+        self.tell_manners();
+        let facts = Facts {
+            sessions_of_peer: self.seat.sessions_of_client(),
+            is_closed: self.purpose == Purpose::Closed,
+            ..self.facts()
+        };
+        let verdict =
+            decided(admit::admit(&self.settings.rules, &facts, admit::Question::Connect(&self.peer)));
+        let gate = self.gate("connect", verdict);
+        self.answer(asked, gate);
+    }
+
+    fn mail(&mut self, asked: Asked<Mail>, mut mail: MailFrom) {
+        let verdict = decided(admit::admit(&self.settings.rules, &self.facts(), admit::Question::Sender));
+        // That anyone may send is not worth a line in each story.
+        let gate = match verdict.decision {
+            Decision::Accept => Gate::Accept,
+            _ => self.gate(&format!("MAIL FROM:<{}>", mail.reverse_path), verdict),
+        };
+        if gate == Gate::Accept {
+            if let Some(said) = mail.priority {
+                let given = admit::priority(&self.settings.rules, &self.peer, said);
+                self.tell_priority(said, given);
+                mail.priority = Some(given);
+            }
+            if let Some(forwarded) = &self.forwarded {
+                self.story.note(forwarded.words(&self.peer));
+            }
+            self.transaction = Some(Box::new(Transaction::new(mail, self.server.world.now())));
+        }
+        self.answer(asked, gate);
+    }
+
+    fn tell_priority(&mut self, said: Priority, given: Priority) {
+        if said != given {
+            let why = format!("priority {said} is for those in relay_from; this message gets {given}");
+            self.story.note(why);
+        }
+    }
+
+    /// What is known of the peer and of this host.
+    fn facts(&self) -> Facts {
+        let manners = self.session.manners();
+        let manners =
+            admit::Manners { before_greeting: manners.before_greeting, out_of_turn: manners.out_of_turn };
+        Facts { manners, short_of: self.server.shortage(), ..Facts::default() }
+    }
+
+    /// The story tells of bad manners once, when they are noticed.
+    fn tell_manners(&mut self) {
+        let manners = self.session.manners();
+        if manners.before_greeting && !self.manners.before_greeting {
+            self.story.note("the peer spoke before it was greeted");
+        }
+        if let Some(verb) = manners.out_of_turn
+            && self.manners.out_of_turn.is_none()
+        {
+            self.story.note(format!("the peer did not wait for the reply to {verb}"));
+        }
+        self.manners = manners;
+    }
+
+    /// A transaction is over, however it ended: who sent it is told anew for the next.
+    pub(super) fn transaction_over(&mut self) {
+        self.transaction = None;
+        self.forwarded = None;
+    }
+
+    pub(super) fn answer<Q: Query<Receipt>>(&mut self, asked: Asked<Q>, answer: Q::Answer) {
         self.waiting = Waiting::Input;
         self.with_session(|session, out| session.answer(asked, answer, out));
     }
 
-    fn connect_verdict(&self) -> Verdict {
-        let facts = Facts { sessions_of_peer: self.seat.sessions_of_peer(), ..Facts::default() };
-        decided(admit::admit(&self.settings.rules, &facts, admit::Question::Connect(&self.peer)))
-    }
-
     /// Tells the story of a verdict, unless it is the plain yes to a connection, and turns it into a gate.
-    fn gate(&mut self, question: &str, verdict: Verdict) -> Gate {
+    pub(super) fn gate(&mut self, question: &str, verdict: Verdict) -> Gate {
         if question != "connect" || verdict.decision != Decision::Accept {
             self.story.verdict(question, &verdict);
         }
@@ -86,16 +161,26 @@ impl Conversation {
                 }
             }
             Admission::Verdict(verdict) => {
-                let question = format!("RCPT TO:<{}>", rcpt.forward_path);
-                let mut gate = self.gate(&question, verdict);
-                if gate == Gate::Accept
-                    && let Some(transaction) = &mut self.transaction
-                    && let Err(refusal) = transaction.add(&rcpt, facts)
-                {
-                    gate = Gate::Refuse(refusal);
-                }
+                let gate = self.gate(&format!("RCPT TO:<{}>", rcpt.forward_path), verdict);
+                let gate = if gate == Gate::Accept { self.take(rcpt, facts) } else { gate };
                 self.answer(asked, gate);
             }
+        }
+    }
+
+    /// Takes an accepted recipient into the transaction, if there is room.
+    fn take(&mut self, rcpt: RcptTo, facts: Facts) -> Gate {
+        let Some(transaction) = &mut self.transaction else { return Gate::Accept };
+        let local = &self.settings.rules.local;
+        let address = admit::meant(local, &rcpt.forward_path).into_owned();
+        let elsewhere = match &facts.directory {
+            Fact::Known(expansion) => forwards_to(local, &address, expansion).map(lookup::will_forward),
+            Fact::Missing | Fact::Unavailable(_) => None,
+        };
+        match (transaction.add(rcpt, &address, facts), elsewhere) {
+            (Err(refusal), _) => Gate::Refuse(refusal),
+            (Ok(()), Some(words)) => Gate::AcceptSaying(Box::new(words)),
+            (Ok(()), None) => Gate::Accept,
         }
     }
 
@@ -110,121 +195,14 @@ impl Conversation {
         match std::mem::replace(&mut self.waiting, Waiting::Input) {
             Waiting::Verify(asked, _) => self.answer(asked, reply.clone()),
             Waiting::Expand(asked, _) => self.answer(asked, reply.clone()),
+            Waiting::Turn(asked, _) => self.answer(asked, reply.clone()),
             other => self.waiting = other,
-        }
-    }
-
-    fn open(&mut self, asked: Asked<Open>) {
-        if let Err(poisoned) = self.server.queue.health() {
-            self.story.note(poisoned.to_string());
-            return self.answer(asked, Gate::Refuse(out_of_order()));
-        }
-        let id = self.server.world.queue_id();
-        if let Some(transaction) = &mut self.transaction {
-            transaction.intake = Some(Intake::begin(&self.server, id));
-        }
-        self.answer(asked, Gate::Accept);
-    }
-
-    /// Pours content into the draft; a draft that wants to go to disk is sent there before more is read.
-    pub(super) fn content(&mut self, octets: &[u8]) {
-        let Some(transaction) = &mut self.transaction else { return };
-        let Some(intake) = &mut transaction.intake else { return };
-        if let Some(refusal) = intake.pour(octets) {
-            transaction.intake = None;
-            return self.session.spoil(refusal);
-        }
-        if intake.wants_flush()
-            && let Some(mut intake) = transaction.intake.take()
-        {
-            let server = self.server.clone();
-            let write = move || {
-                let result = intake.flush();
-                (intake, result)
-            };
-            self.waiting = Waiting::Spill(Box::pin(async move {
-                server.drafting(write).await.map_err(|_| io::Error::other("the write was given up"))
-            }));
-        }
-    }
-
-    pub(super) fn spilled(&mut self, spilled: io::Result<(Intake, io::Result<()>)>) {
-        let error = match spilled {
-            Ok((intake, Ok(()))) => {
-                if let Some(transaction) = &mut self.transaction {
-                    transaction.intake = Some(intake);
-                }
-                return;
-            }
-            Ok((_, Err(error))) | Err(error) => error,
-        };
-        let not_filed = intake::disk(&error);
-        self.story.note(not_filed.why);
-        self.session.spoil(not_filed.refusal);
-    }
-
-    fn close(&mut self, asked: Asked<Close>) {
-        let whole = self.transaction.take().and_then(|transaction| transaction.close());
-        let Some((intake, envelope)) = whole else {
-            return self.answer(asked, Filed::Refused(out_of_order()));
-        };
-        let hops = intake.header().hops;
-        let verdict =
-            decided(admit::admit(&self.settings.rules, &Facts::default(), admit::Question::Message { hops }));
-        match self.gate("the message", verdict) {
-            Gate::Accept => {}
-            Gate::Refuse(refusal) => return self.answer(asked, Filed::Refused(refusal)),
-            Gate::HangUp(refusal) => return self.answer(asked, Filed::HangUp(refusal)),
-        }
-        let submission = Submission {
-            envelope,
-            peer: self.peer.clone(),
-            greeting: self.greeting.clone().unwrap_or_else(unannounced),
-            session: self.id,
-            hostname: self.settings.hostname.clone(),
-            received_at: self.server.world.now(),
-            // Who may send anywhere counts as a user of ours; a stranger's host tells its own user.
-            delay_notices: self.settings.rules.relay.network(self.peer.ip()).is_some(),
-        };
-        let recipients = &submission.envelope.recipients;
-        let listed = recipients.len().min(RECIPIENTS_LISTED_MAX);
-        self.accepting = Some(Box::new(Accepted {
-            id: intake.id(),
-            reverse_path: submission.envelope.reverse_path.clone(),
-            recipients: recipients[..listed].iter().map(|recipient| recipient.address.clone()).collect(),
-            recipients_unlisted: u32::try_from(recipients.len() - listed).unwrap_or(u32::MAX),
-            message_id: intake.header().message_id,
-            octets: intake.size(),
-        }));
-        let server = self.server.clone();
-        self.waiting =
-            Waiting::Commit(asked, Box::pin(async move { intake::file(&server, intake, submission).await }));
-    }
-
-    pub(super) fn filed(&mut self, filed: Result<Receipt, NotFiled>) {
-        let Waiting::Commit(asked, _) = std::mem::replace(&mut self.waiting, Waiting::Input) else { return };
-        let accepting = self.accepting.take();
-        match filed {
-            Ok(receipt) => {
-                if let Some(accepted) = accepting {
-                    tracing::info!(id = %accepted.id, session = %self.id, peer = %self.peer.address(), from = %accepted.reverse_path, recipients = accepted.recipients.len() + accepted.recipients_unlisted as usize, octets = accepted.octets, "accepted");
-                    self.story.add(What::Accepted(accepted));
-                }
-                self.answer(asked, Filed::Queued(receipt));
-                self.story.hand_over();
-            }
-            Err(NotFiled { refusal, why, hang_up }) => {
-                tracing::warn!(session = %self.id, peer = %self.peer.address(), reply = refusal.to_string(), why = why.as_str(), "not accepted");
-                self.story.note(why);
-                let filed = if hang_up { Filed::HangUp(refusal) } else { Filed::Refused(refusal) };
-                self.answer(asked, filed);
-            }
         }
     }
 }
 
 /// The questions that need no fact are decided at once.
-fn decided(admission: Admission) -> Verdict {
+pub(super) fn decided(admission: Admission) -> Verdict {
     match admission {
         Admission::Verdict(verdict) => verdict,
         Admission::Need(need) => Verdict::refuse(
@@ -235,20 +213,4 @@ fn decided(admission: Admission) -> Verdict {
             "this cannot be decided now; please try again later",
         ),
     }
-}
-
-fn not_here(verb: &str) -> Refusal {
-    Refusal::of(Code::of(550), Enhanced::of(5, 7, 1), format!("{verb} is not for you"))
-}
-
-fn out_of_order() -> Refusal {
-    Refusal::of(
-        Code::of(451),
-        Enhanced::of(4, 3, 0),
-        "mail cannot be stored here now; please try again later",
-    )
-}
-
-fn unannounced() -> Greeting {
-    Greeting { protocol: Protocol::Smtp, name: HeloName::none() }
 }

@@ -4,14 +4,13 @@
 //! freed when it is used up.
 
 use crate::limits::{CLOSE_OCTETS_MAX, CLOSE_TIMEOUT, READ_OCTETS};
+use crate::listen::Stream;
 use std::cell::RefCell;
 use std::io;
-use tokio::io::AsyncWriteExt;
-use tokio::net::TcpStream;
 
 /// A connection and its octets in both directions.
-pub(super) struct Wire {
-    stream: TcpStream,
+pub(crate) struct Wire {
+    stream: Stream,
     pending: Vec<u8>,
     outgoing: Vec<u8>,
     /// How much of `outgoing` is sent.
@@ -27,8 +26,9 @@ pub(super) fn with_scratch<T>(use_it: impl FnOnce(&mut [u8]) -> T) -> T {
 }
 
 impl Wire {
-    pub(super) fn new(stream: TcpStream) -> Self {
-        Self { stream, pending: Vec::new(), outgoing: Vec::new(), sent: 0 }
+    /// A connection of which these octets were read.
+    pub(crate) fn new(stream: Stream, pending: Vec<u8>) -> Self {
+        Self { stream, pending, outgoing: Vec::new(), sent: 0 }
     }
 
     /// Where replies are appended.
@@ -60,11 +60,7 @@ impl Wire {
 
     /// Reads once: octets read, zero at the end of input, `None` when there was nothing after all.
     pub(super) fn try_read(&self, into: &mut [u8]) -> io::Result<Option<usize>> {
-        match self.stream.try_read(into) {
-            Ok(octets) => Ok(Some(octets)),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
-            Err(error) => Err(error),
-        }
+        self.stream.try_read(into)
     }
 
     /// Appends what can be read to what is pending; true at the end of input.
@@ -79,11 +75,7 @@ impl Wire {
     /// Sends what it can in one write.
     pub(super) async fn send(&mut self) -> io::Result<()> {
         self.stream.writable().await?;
-        match self.stream.try_write(&self.outgoing[self.sent..]) {
-            Ok(octets) => self.sent += octets,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            Err(error) => return Err(error),
-        }
+        self.sent += self.stream.try_write(&self.outgoing[self.sent..])?.unwrap_or(0);
         if self.sent == self.outgoing.len() {
             self.outgoing = Vec::new();
             self.sent = 0;
@@ -93,7 +85,7 @@ impl Wire {
 
     /// Says that nothing more will come, then reads and forgets what the peer still sends, for a while: a
     /// close with unread input would reset the connection, and the last reply could be lost on its way.
-    pub(super) async fn close(mut self) {
+    pub(crate) async fn close(mut self) {
         if self.stream.shutdown().await.is_err() {
             return;
         }

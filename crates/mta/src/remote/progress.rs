@@ -1,9 +1,10 @@
 //! The recipients of an attempt: which are decided, which are open still.
 
 use super::words::{OURSELVES, lost};
-use postrider_mail::{ForwardPath, Mailbox, Text};
-use postrider_queue::{Fate, Outcome, Target};
+use postrider_mail::{ForwardPath, Mailbox, Notify, Text};
+use postrider_queue::{Fate, Outcome, SuccessNotice, Target};
 use postrider_smtp::client::{self, Stage};
+use postrider_smtp::command::RcptTo;
 use postrider_smtp::server::Dialect;
 
 /// Every recipient of an attempt, with its fate once that is decided.
@@ -14,6 +15,16 @@ pub(crate) struct Progress {
 
 /// Recipients of one transaction, by their places in the attempt.
 pub(super) struct Group(Vec<usize>);
+
+/// Who decided about recipients, and who tells their sender if it went well.
+pub(super) struct Said<'a> {
+    pub(super) dialect: Dialect,
+    /// The host: `mx.example [192.0.2.1]`.
+    pub(super) mta: &'a Text,
+    pub(super) success: SuccessNotice,
+    /// There is a deadline that the host was not told.
+    pub(super) forgets_deadline: bool,
+}
 
 impl Progress {
     /// Nothing is decided yet.
@@ -82,22 +93,30 @@ impl Progress {
         group.0.first().and_then(|&place| self.recipients[place].0.via.as_ref())
     }
 
-    /// The group's forward-paths.
-    pub(super) fn paths(&self, group: &Group) -> Vec<ForwardPath> {
-        group.0.iter().map(|&place| ForwardPath::Mailbox(self.recipients[place].0.address.clone())).collect()
+    /// The group's recipients, with what their sender asked for (RFC 3461 §5.2.1).
+    pub(super) fn rcpts(&self, group: &Group) -> Vec<RcptTo> {
+        let rcpt = |&place: &usize| {
+            let target = &self.recipients[place].0;
+            RcptTo {
+                forward_path: ForwardPath::Mailbox(target.address.clone()),
+                notify: target.notify,
+                orcpt: target.orcpt.clone(),
+            }
+        };
+        group.0.iter().map(rcpt).collect()
+    }
+
+    /// Whether the sender wants to hear that one of the group has it.
+    pub(super) fn wants_success(&self, group: &Group) -> bool {
+        let notify = |&place: &usize| self.recipients[place].0.notify;
+        group.0.iter().filter_map(notify).any(|notify| notify.wants(Notify::SUCCESS))
     }
 
     /// Records what the engine says of each of the group's recipients; gives the number that it decides.
-    pub(super) fn record(
-        &mut self,
-        group: &Group,
-        fates: Vec<client::Fate>,
-        dialect: Dialect,
-        mta: &Text,
-    ) -> usize {
+    pub(super) fn record(&mut self, group: &Group, fates: Vec<client::Fate>, said: &Said<'_>) -> usize {
         let mut decided = 0;
         for (&place, fate) in group.0.iter().zip(fates) {
-            if let Some(fate) = verdict(fate, dialect, mta) {
+            if let Some(fate) = verdict(fate, said) {
                 self.recipients[place].1 = Some(fate);
                 decided += 1;
             }
@@ -108,11 +127,12 @@ impl Progress {
 
 /// What the engine's word on a recipient means for the queue; `None` where it stays open. LMTP is the last
 /// hop, SMTP is not (RFC 2033 §1).
-fn verdict(fate: client::Fate, dialect: Dialect, mta: &Text) -> Option<Fate> {
+fn verdict(fate: client::Fate, said: &Said<'_>) -> Option<Fate> {
+    let mta = said.mta;
     Some(match fate {
         client::Fate::Accepted(reply) => {
-            let outcome = if dialect == Dialect::Lmtp { Outcome::Delivered } else { Outcome::Relayed };
-            Fate::new(outcome, reply, mta.clone())
+            let outcome = if said.dialect == Dialect::Lmtp { Outcome::Delivered } else { Outcome::Relayed };
+            Fate { success: said.success, ..Fate::new(outcome, reply, mta.clone()) }
         }
         client::Fate::Refused { stage, refusal } => {
             // 421 is no verdict on a recipient: the host closes (RFC 5321 §3.8).

@@ -8,14 +8,18 @@ use postrider_policy::route::{EightBit, Way};
 use postrider_queue::{Attempt, ContentError, Fate, Outcome};
 
 /// Octets that a stream holds: less than a message has, so that content is on its way for a while.
-const STREAM: usize = 4096;
+pub(super) const STREAM: usize = 4096;
 
 /// A message that stays in memory.
 fn content() -> Vec<u8> {
     format!("Subject: x\r\n\r\n{}", "a line of content\r\n".repeat(500)).into_bytes()
 }
 
-async fn carry(trial: &mut Trial, connection: &mut Connection, attempt: &Attempt) -> (Progress, Came) {
+pub(super) async fn carry(
+    trial: &mut Trial,
+    connection: &mut Connection,
+    attempt: &Attempt,
+) -> (Progress, Came) {
     carry_by(trial, connection, attempt, &Way::default()).await
 }
 
@@ -32,17 +36,17 @@ async fn carry_by(
 }
 
 /// Each recipient's fate in a line.
-fn shown(progress: Progress) -> Vec<String> {
+pub(super) fn shown(progress: Progress) -> Vec<String> {
     let fates = progress.into_fates().into_iter().map(|(_, fate)| match fate {
         None => "open".into(),
-        Some(Fate { outcome, reply, mta }) => format!("{outcome:?} by {mta}: {reply}"),
+        Some(Fate { outcome, reply, mta, .. }) => format!("{outcome:?} by {mta}: {reply}"),
     });
     fates.collect()
 }
 
 /// A fate as the table has it; one that the host decided quotes the host.
 fn end(fate: Option<&Fate>) -> End {
-    let Some(Fate { outcome, reply, mta }) = fate else { return End::Open };
+    let Some(Fate { outcome, reply, mta, .. }) = fate else { return End::Open };
     let reply = reply.to_string();
     let (end, expected, by) = match outcome {
         Outcome::Relayed => (End::Relayed, "250 2.6.0 taken", "peer.example [192.0.2.1]"),
@@ -99,7 +103,7 @@ async fn play(trial: &mut Trial, attempt: &Attempt, manner: Manner) -> ([End; 2]
             connection.ended()
         }
         Came::Gone(failure) => Some(failure),
-        Came::Stale(_) | Came::Content(_) => panic!("{came:?}"),
+        Came::Spent | Came::Stale(_) | Came::Content(_) => panic!("{came:?}"),
     };
     assert_eq!(connection.is_usable(), failure.is_none());
     connection.quit().await;
@@ -194,6 +198,7 @@ async fn what_passed_an_alias_before_does_not_pass_it_again() {
     }
 }
 
+/// RFC 6152 §3
 #[tokio::test]
 async fn eight_bit_content_is_declared_sent_all_the_same_or_refused() {
     let mut trial = Trial::new();

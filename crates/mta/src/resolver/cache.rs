@@ -115,6 +115,7 @@ mod tests {
         Ok(Records { records: vec![number], ttl: TTL, authentic: false, canonical })
     }
 
+    /// RFC 1034 §4.3.4, RFC 2308 §5
     #[test]
     fn an_answer_is_remembered_for_its_time_and_no_longer() {
         let cache = Cache::new(10);

@@ -12,19 +12,19 @@ use postrider_mta::bounce::bounce;
 use postrider_mta::dispatch::dispatch;
 use postrider_mta::lending::lending;
 use postrider_mta::limits::DRAFT_WRITES_MAX;
-use postrider_mta::listen::{Seats, listen};
+use postrider_mta::listen::{Listener, Purpose, Seats, Socket, listen};
 use postrider_mta::local::Mailboxes;
 use postrider_mta::net::{Net, SystemNet};
 use postrider_mta::server::Stop;
 use postrider_mta::world::{RuntimePool, WallClock};
-use postrider_mta::{Notices, Outbound, Server, Settings, Stories, World};
+use postrider_mta::{Notices, Outbound, Server, Settings, Smtp, Stories, World};
 use postrider_policy::admit::Rules;
 use postrider_policy::local::{DomainRules, Domains, Local};
 use postrider_policy::port::{Directory, Entry, Unavailable};
 use postrider_queue::{Filter, Listing};
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -190,6 +190,7 @@ fn start_with(service: Service, surroundings: Surroundings, adjust: impl FnOnce(
         started: Instant::now(),
         stop: stopping.clone(),
         drafts: Arc::new(Semaphore::new(DRAFT_WRITES_MAX)),
+        disk: Arc::default(),
         owing: Arc::default(),
         destinations,
         listeners: Arc::from([]),
@@ -198,12 +199,11 @@ fn start_with(service: Service, surroundings: Surroundings, adjust: impl FnOnce(
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let (under_way, _) = mpsc::channel(1);
     let address = runtime.block_on(async {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
+        let socket = Socket::from(TcpListener::bind("127.0.0.1:0").unwrap());
+        let address = socket.address().unwrap();
         tokio::spawn(listen(
             server.clone(),
-            listener,
-            service,
+            Listener::new(socket, Purpose::Serve(service)).unwrap(),
             Seats::new(50),
             stopping.clone(),
             under_way.clone(),
@@ -231,6 +231,7 @@ fn settings() -> Settings {
         content_octets_max: 10_000_000,
         recipients_max: 1000,
         rules: Rules::new(local),
+        smtp: Smtp::default(),
         outbound: Outbound::default(),
         notices: Notices::default(),
     }
@@ -244,6 +245,16 @@ impl Running {
 
     pub(crate) fn connect(&self) -> Client {
         Client::connect(self.address)
+    }
+
+    /// Listens on one more socket.
+    pub(crate) fn open(&self, socket: Socket, purpose: Purpose) {
+        let (under_way, _) = mpsc::channel(1);
+        let (server, stop) = (self.server.clone(), self.server.stop.clone());
+        self.runtime.block_on(async {
+            let listener = Listener::new(socket, purpose).unwrap();
+            tokio::spawn(listen(server, listener, Seats::new(50), stop, under_way));
+        });
     }
 
     /// The messages in `new/` of a mailbox.

@@ -37,6 +37,8 @@ pub(crate) struct Host {
 pub(crate) enum Manner {
     /// It takes everything.
     Good,
+    /// The same, and its reply to EHLO has this line too.
+    Offers(&'static str),
     /// Connections are refused.
     Down,
     /// The greeting is this reply.
@@ -55,6 +57,8 @@ pub(crate) enum Manner {
     Ponders,
     /// It answers every RCPT so.
     Rcpt(&'static str),
+    /// It offers this beside the usual, and answers every RCPT so.
+    Busy(&'static str, &'static str),
     /// It says nothing until it is let go, and then greets with this reply.
     SlowThen(&'static str),
 }
@@ -153,13 +157,19 @@ impl Host {
             let verb = line.split(' ').next().unwrap_or_default();
             match verb {
                 "EHLO" => {
-                    say(&mut stream, "250-peer.example\r\n250-PIPELINING\r\n250-8BITMIME\r\n250 SIZE")
-                        .await?;
+                    let more = match self.manner {
+                        Manner::Offers(line) | Manner::Busy(line, _) => format!("250-{line}\r\n"),
+                        _ => String::new(),
+                    };
+                    let usual = "250-PIPELINING\r\n250-8BITMIME";
+                    say(&mut stream, &format!("250-peer.example\r\n{more}{usual}\r\n250 SIZE")).await?;
                 }
                 "RCPT" if self.is_full(&recipients) => {
                     say(&mut stream, "452 4.5.3 too many recipients").await?;
                 }
-                "RCPT" if let Manner::Rcpt(reply) = self.manner => say(&mut stream, reply).await?,
+                "RCPT" if let Manner::Rcpt(reply) | Manner::Busy(_, reply) = self.manner => {
+                    say(&mut stream, reply).await?;
+                }
                 "RCPT" => {
                     recipients.push(line.trim_start_matches("RCPT TO:").to_owned());
                     say(&mut stream, "250 2.1.5 ok").await?;

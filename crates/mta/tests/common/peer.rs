@@ -84,6 +84,8 @@ pub(crate) struct Manner {
     pub(crate) refuse: Vec<(&'static str, &'static str)>,
     /// Replies behind the dot in place of 250, for such addresses, in LMTP.
     pub(crate) refuse_behind_dot: Vec<(&'static str, &'static str)>,
+    /// The reply to each chunk of BDAT in place of 250.
+    pub(crate) refuse_chunks: Option<&'static str>,
 }
 
 impl Manner {
@@ -97,6 +99,7 @@ impl Manner {
             lmtp: false,
             refuse: Vec::new(),
             refuse_behind_dot: Vec::new(),
+            refuse_chunks: None,
         }
     }
 
@@ -118,6 +121,8 @@ pub(crate) struct Peer {
     /// How far the content was searched for its end.
     searched: usize,
     in_content: bool,
+    /// The octets of a chunk that is coming, and whether it is the last.
+    chunk: Option<(usize, bool)>,
     silent: bool,
     rcpts: usize,
     taken: Vec<String>,
@@ -134,6 +139,7 @@ impl Peer {
             input: Vec::new(),
             searched: 0,
             in_content: false,
+            chunk: None,
             silent: false,
             rcpts: 0,
             taken: Vec::new(),
@@ -153,8 +159,13 @@ impl Peer {
         self.input.extend_from_slice(octets);
         let mut said = Vec::new();
         while !self.silent {
-            let then =
-                if self.in_content { self.hear_content(&mut said) } else { self.hear_command(&mut said) };
+            let then = if self.in_content {
+                self.hear_content(&mut said)
+            } else if self.chunk.is_some() {
+                self.hear_chunk(&mut said)
+            } else {
+                self.hear_command(&mut said)
+            };
             match then {
                 Some(Then::Listen) => {}
                 Some(then) => return (said, then),
@@ -198,6 +209,12 @@ impl Peer {
                 self.in_content = true;
                 self.say(Step::Data, "354 go on", said)
             }
+            "BDAT" => {
+                let mut words = line.split(' ').skip(1);
+                let octets = words.next().and_then(|octets| octets.parse().ok()).unwrap();
+                self.chunk = Some((octets, words.next() == Some("LAST")));
+                Then::Listen
+            }
             "RSET" => {
                 self.forget();
                 said.extend_from_slice(b"250 2.0.0 forgotten\r\n");
@@ -221,7 +238,7 @@ impl Peer {
     fn hear_rcpt(&mut self, line: String, said: &mut Vec<u8>) -> Then {
         let step = if self.rcpts == 0 { Step::FirstRcpt } else { Step::SecondRcpt };
         self.rcpts += 1;
-        let address = line.trim_start_matches("RCPT TO:<").trim_end_matches('>').to_owned();
+        let address = line.trim_start_matches("RCPT TO:<").split('>').next().unwrap().to_owned();
         let refusal = self.manner.refuse.iter().find(|(start, _)| address.starts_with(start));
         let reply = match refusal {
             Some((_, reply)) => *reply,
@@ -235,6 +252,27 @@ impl Peer {
             self.message.envelope.push(line);
         }
         then
+    }
+
+    fn hear_chunk(&mut self, said: &mut Vec<u8>) -> Option<Then> {
+        let (octets, is_last) = self.chunk.filter(|(octets, _)| self.input.len() >= *octets)?;
+        self.chunk = None;
+        let chunk: Vec<u8> = self.input.drain(..octets).collect();
+        self.message.content.push_str(&String::from_utf8(chunk).unwrap());
+        let refusal = self.manner.refuse_chunks;
+        if self.taken.is_empty() {
+            said.extend_from_slice(b"503 5.5.1 no recipient\r\n");
+        } else if let Some(refusal) = refusal {
+            said.extend_from_slice(format!("{refusal}\r\n").as_bytes());
+            self.forget();
+        } else if is_last {
+            said.extend_from_slice(b"250 2.6.0 taken\r\n");
+            self.arrived.push(std::mem::take(&mut self.message));
+            self.forget();
+        } else {
+            said.extend_from_slice(b"250 2.0.0 go on\r\n");
+        }
+        Some(Then::Listen)
     }
 
     fn hear_content(&mut self, said: &mut Vec<u8>) -> Option<Then> {

@@ -111,6 +111,7 @@ async fn a_failure_says_whose_it_was_and_what() {
     }
 }
 
+/// RFC 1035 §4.1.1
 #[tokio::test]
 async fn silence_and_answers_to_other_questions_end_in_time() {
     let silent = NameServer::start(|_| None).await;
@@ -215,6 +216,7 @@ async fn records_of_other_names_are_not_listened_to() {
     assert!(resolver.a(&domain("odd.example")).await.is_err());
 }
 
+/// RFC 1035 §4.2
 #[tokio::test]
 async fn thousands_of_exchangers_come_over_tcp_and_the_best_are_kept() {
     let server = NameServer::saying(|asked| {
@@ -361,6 +363,7 @@ async fn no_answer_is_remembered_too_shortly_or_too_long() {
     assert!(resolver.a(&domain("long.example")).await.unwrap().ttl <= DNS_TTL_MAX);
 }
 
+/// RFC 1035 §2.3.4
 #[tokio::test]
 async fn a_name_that_fits_into_no_question_does_not_exist() {
     let server = NameServer::saying(|_| Said::code(SERVFAIL)).await;

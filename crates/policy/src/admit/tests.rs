@@ -161,7 +161,7 @@ fn nobody_sends_to_our_own_name_by_way_of_others() {
 #[test]
 fn what_is_relayed_goes_on_as_it_was_given() {
     let path: ForwardPath = "@a.example:X+y@Elsewhere.example".parse().unwrap();
-    let [only] = destinations(Facts::default(), &path).try_into().unwrap();
+    let [only] = destinations(Facts::default(), path.mailbox().unwrap()).try_into().unwrap();
     assert_eq!((only.address.to_string(), only.via), ("X+y@Elsewhere.example".to_owned(), None));
 }
 
@@ -192,7 +192,7 @@ fn what_the_directory_knows_decides() {
 
 #[test]
 fn a_message_that_goes_in_circles_is_refused() {
-    let at = |hops| admit(&rules(), &Facts::default(), Question::Message { hops });
+    let at = |hops| admit(&rules(), &Facts::default(), Question::Message { hops, solicitations: &[] });
     assert!(matches!(at(50), Admission::Verdict(Verdict { decision: Decision::Accept, .. })));
     assert!(matches!(at(51), Admission::Verdict(Verdict { decision: Decision::Refuse(_), .. })));
 }
@@ -205,4 +205,117 @@ fn a_peer_holds_so_many_sessions_and_no_more() {
     };
     assert!(matches!(at(100), Admission::Verdict(Verdict { decision: Decision::Accept, .. })));
     assert!(matches!(at(101), Admission::Verdict(Verdict { decision: Decision::Disconnect(_), .. })));
+}
+
+/// The reply to a refused client, sender or message; `accept` where it is not refused.
+fn answer(rules: &Rules, facts: &Facts, question: Question<'_>) -> String {
+    match admit(rules, facts, question) {
+        Admission::Verdict(Verdict { decision: Decision::Accept, .. }) => "accept".into(),
+        Admission::Verdict(Verdict { decision: Decision::Refuse(refusal), .. }) => refusal.to_string(),
+        Admission::Verdict(Verdict { decision: Decision::Disconnect(refusal), .. }) => {
+            format!("{refusal} and goodbye")
+        }
+        Admission::Need(need) => format!("{need:?}"),
+    }
+}
+
+/// RFC 7504 §3
+#[test]
+fn a_closed_listener_tells_everyone_to_go_away_for_good() {
+    let peer = Peer::new("192.0.2.1:99".parse().unwrap(), Service::Mta);
+    let facts = Facts { is_closed: true, ..Facts::default() };
+    let heard = answer(&rules(), &facts, Question::Connect(&peer));
+    assert!(heard.starts_with("521 5.3.2") && heard.ends_with("goodbye"), "{heard}");
+}
+
+#[test]
+fn a_host_short_of_something_takes_no_new_session_and_no_new_transaction() {
+    let peer = Peer::new("192.0.2.1:99".parse().unwrap(), Service::Mta);
+    for (short_of, connect) in [(Shortage::Disk, "421 4.3.1"), (Shortage::Memory, "421 4.3.2")] {
+        let facts = Facts { short_of: Some(short_of), ..Facts::default() };
+        assert!(answer(&rules(), &facts, Question::Connect(&peer)).starts_with(connect));
+        let heard = answer(&rules(), &facts, Question::Sender);
+        assert!(heard.starts_with("452 4.3.1") && !heard.ends_with("goodbye"), "{heard}");
+    }
+}
+
+/// RFC 5321 §4.3.1
+#[test]
+fn who_talks_before_its_turn_is_refused_only_where_the_operator_wants_it() {
+    let peer = Peer::new("192.0.2.1:99".parse().unwrap(), Service::Mta);
+    let manners = Manners { before_greeting: true, out_of_turn: Some("EHLO") };
+    let facts = Facts { manners, ..Facts::default() };
+    assert_eq!(answer(&rules(), &facts, Question::Connect(&peer)), "accept");
+    assert_eq!(answer(&rules(), &facts, Question::Sender), "accept");
+    let strict = Rules { early_talkers: EarlyTalkers::Refuse, ..rules() };
+    assert!(answer(&strict, &facts, Question::Connect(&peer)).starts_with("554 5.5.1"));
+    assert!(answer(&strict, &facts, Question::Sender).starts_with("503 5.5.1"));
+    assert_eq!(answer(&strict, &Facts::default(), Question::Sender), "accept");
+}
+
+/// RFC 7504 §4
+#[test]
+fn a_domain_without_mail_refuses_every_address_and_asks_no_directory() {
+    let mut rules = rules();
+    let Domains::These(domains) = &mut rules.local.domains else { panic!() };
+    domains.insert("quiet.example".parse().unwrap(), DomainRules { mail: false, ..DomainRules::default() });
+    for path in ["x@quiet.example", "postmaster@QUIET.example"] {
+        let heard = heard(&rules, &Facts::default(), "192.0.2.9", path);
+        assert!(heard.starts_with("556 5.1.10"), "{heard}");
+    }
+}
+
+/// RFC 5321 §3.4
+#[test]
+fn who_has_moved_is_told_with_the_new_address() {
+    let mut rules = rules();
+    let pair = ("old@local.example".parse().unwrap(), "new@far.example".parse().unwrap());
+    rules.moved = [pair].into_iter().collect();
+    let heard = heard(&rules, &Facts::default(), "192.0.2.9", "OLD@local.example");
+    assert!(heard.starts_with("551 5.1.6") && heard.contains("<new@far.example>"), "{heard}");
+}
+
+/// RFC 6710 §4.1
+#[test]
+fn strangers_may_stand_back_in_the_queue_and_not_push_forward() {
+    let at = |client: &str, said: i8| {
+        let peer = Peer::new(SocketAddr::new(client.parse().unwrap(), 99), Service::Mta);
+        priority(&relaying(), &peer, Priority::clamped(said)).get()
+    };
+    assert_eq!((at("192.0.2.9", 5), at("192.0.2.9", -5)), (5, -5));
+    assert_eq!((at("198.51.100.9", 5), at("198.51.100.9", -5), at("198.51.100.9", 0)), (0, -5, 0));
+}
+
+/// RFC 3865 §2.2
+#[test]
+fn a_message_that_solicits_what_is_not_wanted_is_refused() {
+    let rules = Rules { no_soliciting: Some("net.example:ADV".parse().unwrap()), ..rules() };
+    let at = |named: &str| {
+        let solicitations = [named.parse().unwrap()];
+        answer(&rules, &Facts::default(), Question::Message { hops: 0, solicitations: &solicitations })
+    };
+    assert!(at("org.example:ADLT,NET.example:adv").starts_with("550 5.7.1"));
+    assert_eq!(at("org.example:ADLT"), "accept");
+}
+
+#[test]
+fn an_alias_to_one_address_elsewhere_is_told_where_the_domain_tells() {
+    let to = |all: &[(&str, Option<&str>)]| {
+        let one = |(address, via): &(&str, Option<&str>)| Destination {
+            address: address.parse().unwrap(),
+            via: via.map(|via| via.parse().unwrap()),
+        };
+        Expansion::Destinations(all.iter().map(one).collect())
+    };
+    let alias: Mailbox = "away@local.example".parse().unwrap();
+    let mut local = rules().local;
+    let far = to(&[("x@far.example", Some("away@local.example"))]);
+    assert_eq!(forwards_to(&local, &alias, &far), None, "the domain does not tell");
+    let Domains::These(domains) = &mut local.domains else { panic!() };
+    let tells = DomainRules { verify: true, ..DomainRules::default() };
+    domains.insert("local.example".parse().unwrap(), tells);
+    assert_eq!(forwards_to(&local, &alias, &far).unwrap().to_string(), "x@far.example");
+    let near = to(&[("x@local.example", Some("away@local.example"))]);
+    let two = to(&[("x@far.example", Some("away@local.example")), ("y@far.example", None)]);
+    assert_eq!((forwards_to(&local, &alias, &near), forwards_to(&local, &alias, &two)), (None, None));
 }

@@ -4,10 +4,10 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
 use postrider_mail::id::IdMaker;
-use postrider_mail::{Code, Envelope, QueueId, Recipient, Reply, UnixMillis};
+use postrider_mail::{Code, Envelope, Mailbox, QueueId, Recipient, Reply, Requests, UnixMillis};
 use postrider_queue::{
-    Attempt, Checkpointer, Committer, Fate, Lease, Leased, NewMessage, Opened, Outcome, Queue, Recovery,
-    RouteKey, Sealed, Settings, open,
+    Accepted, Attempt, Checkpointer, Committer, Fate, Lease, Leased, NewMessage, Opened, Outcome, Queue,
+    Recovery, RouteKey, Sealed, Settings, open,
 };
 use std::path::PathBuf;
 use std::pin::pin;
@@ -77,6 +77,28 @@ impl Rig {
         self.drive(async |queue| queue.accept(message).await).unwrap().receipt.id()
     }
 
+    /// A message whose sender asks for something, to recipients of whom it wants to hear something.
+    pub(crate) fn asking(
+        &mut self,
+        from: &str,
+        to: &[(&str, Option<&str>)],
+        requests: Requests,
+        now: UnixMillis,
+    ) -> NewMessage {
+        let sealed = self.seal(b"Subject: hello\r\n\r\nHello.\r\n", now);
+        let addresses: Vec<&str> = to.iter().map(|(address, _)| *address).collect();
+        let mut envelope = Envelope { requests, ..envelope(from, &addresses) };
+        for (recipient, (_, notify)) in envelope.recipients.iter_mut().zip(to) {
+            recipient.notify = notify.map(|notify| notify.parse().unwrap());
+        }
+        let key = |to: &Mailbox| RouteKey::domain(to.host().domain().unwrap());
+        NewMessage::new(sealed, envelope, now, key).unwrap()
+    }
+
+    pub(crate) fn take(&mut self, message: NewMessage) -> Accepted {
+        self.drive(async |queue| queue.accept(message).await).unwrap()
+    }
+
     pub(crate) fn lease(&mut self, now: UnixMillis) -> Leased {
         let ask = Lease { now, limit: 100, room_per_key: 100, room: Vec::new() };
         self.drive(async |queue| queue.lease(ask).await).unwrap()
@@ -130,7 +152,7 @@ pub(crate) fn envelope(from: &str, to: &[&str]) -> Envelope {
     Envelope {
         reverse_path: from.parse().unwrap(),
         body: None,
-        requests: postrider_mail::Requests::default(),
+        requests: Requests::default(),
         recipients: to.iter().map(|to| Recipient::direct(to.parse().unwrap())).collect(),
     }
 }

@@ -2,7 +2,7 @@
 
 use super::flight::{Flight, kept, send};
 use super::outcome::{Answer, Failure, FailureKind, Fate, Stage};
-use super::stuffing::Stuffer;
+use super::sending::Sending;
 use super::{Event, State};
 use crate::dialogue::{Line, Out};
 use postrider_mail::Reply;
@@ -22,21 +22,20 @@ pub(super) fn turned_away(state: State, answer: Answer, out: &mut Out<'_>) -> Ev
 /// A reply amid the content. A no is the peer's verdict on the message, and the dot is never sent.
 pub(super) fn refused_early(
     mut flight: Box<Flight>,
-    stuffer: Stuffer,
+    sending: Sending,
     reply: Reply,
     out: &mut Out<'_>,
 ) -> Event {
     let (kind, reply) = match Answer::from(kept(reply)) {
         Answer::Closing(refusal) => (FailureKind::Closing, refusal.into()),
         Answer::No(refusal) => {
-            for index in flight.taken() {
-                flight.decide(index, Fate::Refused { stage: Stage::Content, refusal: refusal.clone() });
-            }
+            let taken = flight.taken();
+            flight.decide_all(taken, &Fate::Refused { stage: Stage::Content, refusal: refusal.clone() });
             (FailureKind::Early, refusal.into())
         }
         Answer::Yes(reply) | Answer::GoOn(reply) => (FailureKind::OutOfTurn, reply),
     };
-    fail(State::Content(flight, stuffer), kind, Some(reply), out)
+    fail(State::Content(flight, sending), kind, Some(reply), out)
 }
 
 /// The end of a session that was in `state`. After QUIT the work is done, and nothing is a failure.
@@ -46,15 +45,17 @@ pub(super) fn fail(state: State, kind: FailureKind, reply: Option<Reply>, out: &
         State::Hello { .. } => (Stage::Hello, Vec::new()),
         State::Idle { .. } => (Stage::Idle, Vec::new()),
         State::Envelope(flight) => (flight.stage(), flight.fates()),
-        State::Content(flight, stuffer) => {
-            out.dialogue.line(Line::Content { octets: stuffer.octets() });
+        State::Content(mut flight, sending) => {
+            out.dialogue.line(Line::Content { octets: sending.octets() });
+            if let Sending::Chunks(chunks) = sending {
+                let taken = flight.taken();
+                flight.decide_all(taken, &chunks.answers.fate_or(Fate::Undecided));
+            }
             (Stage::Content, flight.fates())
         }
-        State::End(mut flight, taken) => {
-            for index in taken {
-                flight.decide(index, Fate::LostAfterDot);
-            }
-            (Stage::End, flight.fates())
+        State::End(mut end) => {
+            end.flight.decide_all(end.taken, &end.answers.fate_or(Fate::LostAfterDot));
+            (Stage::End, end.flight.fates())
         }
         State::LoneDot(flight) => (Stage::End, flight.fates()),
         State::Quit | State::Over => return Event::Closed,

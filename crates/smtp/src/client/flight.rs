@@ -1,17 +1,20 @@
 //! One transaction under way: which command waits for its reply, and what became of each recipient.
 //!
 //! Commands go in the order [RSET] MAIL RCPT… DATA: all in one write where PIPELINING is offered (RFC 2920
-//! §3.1), else one at a time. It does not know the session around it.
+//! §3.1), else one at a time. Where content goes by BDAT, there is no DATA. It does not know the session around
+//! it.
 
 use super::offer::Offer;
-use super::outcome::{Answer, FailureKind, Fate, Outcome, Stage, Transaction, not_ascii, too_large};
+use super::outcome::{Answer, FailureKind, Fate, Outcome, PassedOn, Stage, Transaction};
+use super::room::Room;
+use super::sending::Sending;
+use super::{terms, words};
 use crate::dialogue::{Line, Out};
 use crate::limits::{
     CLIENT_COMMAND_TIMEOUT, CLIENT_DATA_TIMEOUT, CLIENT_ENVELOPE_TIMEOUT, CLIENT_MAIL_TIMEOUT,
     CLIENT_RCPT_TIMEOUT, REPLY_KEPT_OCTETS_MAX,
 };
-use postrider_mail::{Body, ForwardPath, Host, Mailbox, Refusal, Reply, Text};
-use std::io::Write as _;
+use postrider_mail::{Body, Refusal, Reply, Text};
 use std::time::{Duration, Instant};
 
 /// The command whose reply comes next.
@@ -43,12 +46,11 @@ pub(super) enum Next {
 
 #[derive(Debug)]
 pub(super) struct Flight {
+    /// With those parameters only that are offered.
     transaction: Transaction,
     pipelining: bool,
-    /// What SIZE= and BODY= say.
-    size: Option<u64>,
-    body: Option<Body>,
     body_undeclared: bool,
+    passed_on: PassedOn,
     awaited: Command,
     /// When the envelope must be done, however lively the peer.
     until: Instant,
@@ -60,18 +62,15 @@ pub(super) struct Flight {
 
 impl Flight {
     /// Decides what can be decided from the offer alone; nothing is sent yet.
-    pub(super) fn new(transaction: Transaction, offer: &Offer, now: Instant) -> Self {
-        let fates = transaction
-            .recipients
-            .iter()
-            .map(|rcpt| own_verdict(&rcpt.forward_path, &transaction, offer))
-            .collect();
+    pub(super) fn new(mut transaction: Transaction, offer: &Offer, room: &mut Room, now: Instant) -> Self {
+        let mut fates = terms::verdicts(&transaction, offer);
+        room.admit(&transaction, &mut fates);
         let body_undeclared = !offer.eight_bit_mime && transaction.mail.body == Some(Body::EightBitMime);
+        terms::settle(&mut transaction, offer, &fates);
         Self {
             pipelining: offer.pipelining,
-            size: transaction.mail.size.filter(|_| offer.size.is_some()),
-            body: transaction.mail.body.filter(|_| offer.eight_bit_mime),
             body_undeclared,
+            passed_on: offer.passes_on(),
             awaited: Command::Mail,
             until: now + CLIENT_ENVELOPE_TIMEOUT,
             mail_refusal: None,
@@ -89,11 +88,10 @@ impl Flight {
     /// Sends the first command, or all of them.
     pub(super) fn start(&mut self, needs_reset: bool, out: &mut Out<'_>) {
         self.awaited = if needs_reset { Command::Reset } else { Command::Mail };
-        let mut command = self.awaited;
-        self.send(command, out);
-        while self.pipelining && command != Command::Data {
-            command = self.after(command);
+        let mut next = Some(self.awaited);
+        while let Some(command) = next {
             self.send(command, out);
+            next = self.after(command).filter(|_| self.pipelining);
         }
     }
 
@@ -143,14 +141,35 @@ impl Flight {
                 self.fates[index] = Fate::refused_at_rcpt(refusal, !self.taken.is_empty());
             }
         }
-        self.awaited = self.after(self.awaited);
-        if !self.pipelining {
-            if self.awaited == Command::Data && self.taken.is_empty() {
+        self.go_on(out)
+    }
+
+    /// What follows the reply to the awaited command, if that ended nothing.
+    fn go_on(&mut self, out: &mut Out<'_>) -> Next {
+        let next = self.after(self.awaited);
+        let nobody = self.taken.is_empty() || self.mail_refusal.is_some();
+        match next {
+            None if nobody => return Next::Finished { needs_reset: true },
+            None => return Next::Content,
+            Some(Command::Data) if !self.pipelining && nobody => {
                 return Next::Finished { needs_reset: true };
             }
+            Some(command) => self.awaited = command,
+        }
+        if !self.pipelining {
             self.send(self.awaited, out);
         }
         Next::Wait
+    }
+
+    /// How the content goes, now that the peer waits for it.
+    pub(super) fn sending(&self) -> Sending {
+        if self.is_binary() { Sending::chunks(self.pipelining) } else { Sending::lines() }
+    }
+
+    /// Whether the content goes by BDAT.
+    pub(super) fn is_binary(&self) -> bool {
+        self.transaction.mail.body == Some(Body::BinaryMime)
     }
 
     /// The peer says 354. With every recipient refused, a lone dot ends what pipelining began (RFC 2920
@@ -177,9 +196,11 @@ impl Flight {
         std::mem::take(&mut self.taken).into_iter()
     }
 
-    /// Records what became of a recipient that was taken.
-    pub(super) fn decide(&mut self, index: usize, fate: Fate) {
-        self.fates[index] = fate;
+    /// Records what became of recipients that were taken.
+    pub(super) fn decide_all(&mut self, taken: impl IntoIterator<Item = usize>, fate: &Fate) {
+        for index in taken {
+            self.fates[index] = fate.clone();
+        }
     }
 
     /// The fates as they stand.
@@ -193,17 +214,20 @@ impl Flight {
     }
 
     pub(super) fn outcome(self) -> Outcome {
-        Outcome { body_undeclared: self.body_undeclared, fates: self.fates() }
+        let (body_undeclared, passed_on) = (self.body_undeclared, self.passed_on);
+        Outcome { fates: self.fates(), body_undeclared, passed_on }
     }
 
-    fn after(&self, command: Command) -> Command {
+    /// The command that follows, unless the envelope ends with this one.
+    fn after(&self, command: Command) -> Option<Command> {
         let from = match command {
-            Command::Reset => return Command::Mail,
+            Command::Reset => return Some(Command::Mail),
             Command::Mail => 0,
             Command::Rcpt(index) => index + 1,
-            Command::Data => return Command::Data,
+            Command::Data => return None,
         };
-        self.undecided_from(from).map_or(Command::Data, Command::Rcpt)
+        let rcpt = self.undecided_from(from).map(Command::Rcpt);
+        rcpt.or_else(|| (!self.is_binary()).then_some(Command::Data))
     }
 
     fn undecided_from(&self, from: usize) -> Option<usize> {
@@ -213,33 +237,12 @@ impl Flight {
     fn send(&self, command: Command, out: &mut Out<'_>) {
         send(out, |wire| match command {
             Command::Reset => wire.extend_from_slice(b"RSET"),
-            Command::Mail => self.mail(wire),
+            Command::Mail => words::mail(&self.transaction.mail, wire),
             Command::Rcpt(index) => {
-                wire.extend_from_slice(b"RCPT TO:<");
-                match &self.transaction.recipients[index].forward_path {
-                    ForwardPath::Postmaster => wire.extend_from_slice(b"Postmaster"),
-                    ForwardPath::Mailbox(mailbox) => write_mailbox(mailbox, wire),
-                }
-                wire.push(b'>');
+                words::rcpt(&self.transaction.recipients[index], self.transaction.mail.smtputf8, wire);
             }
             Command::Data => wire.extend_from_slice(b"DATA"),
         });
-    }
-
-    /// `MAIL FROM:<reverse-path>` and the parameters that are offered.
-    fn mail(&self, wire: &mut Vec<u8>) {
-        wire.extend_from_slice(b"MAIL FROM:<");
-        if let Some(mailbox) = self.transaction.mail.reverse_path.mailbox() {
-            write_mailbox(mailbox, wire);
-        }
-        wire.push(b'>');
-        // Writing to a Vec cannot fail.
-        if let Some(size) = self.size {
-            let _ = write!(wire, " SIZE={size}");
-        }
-        if let Some(body) = self.body {
-            let _ = write!(wire, " BODY={body}");
-        }
     }
 }
 
@@ -263,30 +266,4 @@ pub(super) fn kept(reply: Reply) -> Reply {
         return reply;
     }
     Reply::of_lines(reply.code(), reply.enhanced(), reply.lines()[..count].iter().cloned())
-}
-
-/// What the offer alone decides: a message that is too large, or a path that cannot be said.
-fn own_verdict(path: &ForwardPath, transaction: &Transaction, offer: &Offer) -> Fate {
-    let refusal = match (transaction.mail.size, offer.octets_max()) {
-        (Some(size), Some(max)) if size > max => too_large(size, max),
-        _ if !transaction.mail.reverse_path.mailbox().is_none_or(is_ascii) => not_ascii("reverse-path"),
-        _ if !path.mailbox().is_none_or(is_ascii) => not_ascii("forward-path"),
-        _ => return Fate::Undecided,
-    };
-    Fate::Refused { stage: Stage::Offer, refusal }
-}
-
-fn is_ascii(mailbox: &Mailbox) -> bool {
-    mailbox.local().as_str().is_ascii()
-}
-
-/// The address in ASCII: the domain as it was given, or by its A-labels (RFC 5890).
-fn write_mailbox(mailbox: &Mailbox, wire: &mut Vec<u8>) {
-    // Writing to a Vec cannot fail.
-    let _ = match mailbox.host() {
-        Host::Domain(domain) if !domain.as_str().is_ascii() => {
-            write!(wire, "{}@{}", mailbox.local(), domain.ascii())
-        }
-        host => write!(wire, "{}@{host}", mailbox.local()),
-    };
 }

@@ -1,5 +1,6 @@
 //! What the peer offers: the lines of its reply to EHLO or LHLO (RFC 5321 §4.1.1.1).
 
+use super::outcome::PassedOn;
 use postrider_mail::{Reply, Text};
 
 /// The service extensions a peer offers. Empty after HELO.
@@ -40,9 +41,9 @@ pub struct Offer {
 /// What the peer says it takes (RFC 9422 §3). What it does not name it may still refuse.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Limits {
-    /// MAILMAX: transactions of one session.
+    /// MAILMAX: transactions of one session (RFC 9422 §4.1).
     pub mail_max: Option<u32>,
-    /// RCPTMAX: recipients of one transaction.
+    /// RCPTMAX: recipients of one transaction (RFC 9422 §4.2).
     pub rcpt_max: Option<u32>,
     /// RCPTDOMAINMAX: different domains among the recipients of one session.
     pub rcpt_domain_max: Option<u32>,
@@ -105,6 +106,21 @@ impl Offer {
     pub fn octets_max(&self) -> Option<u64> {
         self.size.flatten()
     }
+
+    /// Whether content may go as BODY=BINARYMIME (RFC 3030 §3).
+    pub fn takes_binary(&self) -> bool {
+        self.chunking && self.binary_mime
+    }
+
+    /// Which requests of a sender the peer is told.
+    pub fn passes_on(&self) -> PassedOn {
+        PassedOn {
+            dsn: self.dsn,
+            deliver_by: self.deliver_by.is_some(),
+            priority: self.priority,
+            solicit: self.no_soliciting,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -126,10 +142,31 @@ mod tests {
     }
 
     #[test]
+    fn what_an_extension_names_is_kept() {
+        let offer = offer(&[
+            "mx",
+            "limits MAILMAX=999999 rcptmax=10 RCPTDOMAINMAX=1 X=2",
+            "DELIVERBY 240",
+            "CHUNKING",
+            "DSN x",
+            "MT-PRIORITY STANAG4406",
+            "NO-SOLICITING",
+            "ETRN",
+        ]);
+        let (mail_max, rcpt_max, rcpt_domain_max) = (Some(999_999), Some(10), Some(1));
+        assert_eq!(offer.limits, Limits { mail_max, rcpt_max, rcpt_domain_max });
+        assert_eq!((offer.deliver_by, offer.etrn, offer.future_release), (Some(240), true, false));
+        let all = PassedOn { dsn: true, deliver_by: true, priority: true, solicit: true };
+        assert_eq!(offer.passes_on(), all);
+        assert!(offer.chunking && !offer.takes_binary() && offer.others.is_empty());
+    }
+
+    #[test]
     fn the_first_line_is_a_greeting_whatever_it_says() {
         assert_eq!(offer(&["SIZE 10"]), Offer::default());
     }
 
+    /// RFC 1870 §3
     #[test]
     fn a_size_without_a_limit_is_offered_without_a_limit() {
         for line in ["SIZE", "SIZE 0", "SIZE x", "SIZE -1", "SIZE 99999999999999999999"] {

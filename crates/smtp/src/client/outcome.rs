@@ -2,7 +2,7 @@
 
 use crate::command::{MailFrom, RcptTo};
 use crate::reply::Malformed;
-use postrider_mail::{Class, Code, Enhanced, ForwardPath, Refusal, Reply, ReversePath};
+use postrider_mail::{Class, Code, ForwardPath, Refusal, Reply, ReversePath};
 use std::fmt;
 
 /// A message to be sent: all but its content. Parameters are said where the peer offers their extension; what
@@ -40,11 +40,11 @@ pub enum Stage {
     Mail,
     /// RCPT.
     Rcpt,
-    /// DATA, until the reply to it.
+    /// DATA, until the reply to it. Content that goes by BDAT has no such stage.
     Data,
-    /// While content was sent.
+    /// While content was sent: BDAT and the replies to it, but for the last.
     Content,
-    /// After the final dot.
+    /// After the final dot, or the last chunk of BDAT.
     End,
 }
 
@@ -78,7 +78,9 @@ pub enum Fate {
         refusal: Refusal,
     },
     /// The peer has enough recipients for this transaction: ask again in another, at once
-    /// (RFC 5321 §4.5.3.1.10). At least one recipient before it was taken.
+    /// (RFC 5321 §4.5.3.1.10); where the session [is spent](super::Session::is_spent), in another session. The
+    /// words are the peer's, behind a recipient that was taken; or ours, by its LIMITS (RFC 9422), and nothing
+    /// was sent.
     AnotherTransaction(Refusal),
     /// The session failed before the peer decided; trying again repeats nothing.
     Undecided,
@@ -112,6 +114,20 @@ impl Fate {
     }
 }
 
+/// Which of a sender's requests the peer was told: true where it offers the extension, so that whatever of it
+/// the transaction asked for was said. What was asked for and not told is for us to honour, or to confess.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PassedOn {
+    /// RET, ENVID, NOTIFY and ORCPT: the peer answers for the notices from here on (RFC 3461 §5.2.1).
+    pub dsn: bool,
+    /// BY.
+    pub deliver_by: bool,
+    /// MT-PRIORITY.
+    pub priority: bool,
+    /// SOLICIT.
+    pub solicit: bool,
+}
+
 /// How a transaction ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outcome {
@@ -119,6 +135,11 @@ pub struct Outcome {
     pub fates: Vec<Fate>,
     /// BODY=8BITMIME was to be declared, but the peer does not offer it: content went without the word.
     pub body_undeclared: bool,
+    /// What the peer was told of what the sender asked for. After a failed session, [`Offer::passes_on`] says
+    /// the same.
+    ///
+    /// [`Offer::passes_on`]: super::Offer::passes_on
+    pub passed_on: PassedOn,
 }
 
 /// Why a session cannot go on. The connection is of no further use.
@@ -133,6 +154,18 @@ pub struct Failure {
     /// One fate for each recipient of the transaction under way, in the order given; empty without one.
     pub fates: Vec<Fate>,
 }
+
+impl Failure {
+    /// Whether the host takes no mail at all, now or later: 521 at the greeting or in answer to EHLO, LHLO or
+    /// HELO (RFC 7504 §3). Another host may.
+    pub fn takes_no_mail(&self) -> bool {
+        let is_521 = self.reply.as_ref().is_some_and(|reply| reply.code() == NO_MAIL);
+        is_521 && matches!(self.stage, Stage::Greeting | Stage::Hello)
+    }
+}
+
+/// 521: this host takes no mail (RFC 7504 §3).
+pub(crate) const NO_MAIL: Code = Code::of(521);
 
 /// What went wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -204,16 +237,4 @@ impl From<Reply> for Answer {
             }
         }
     }
-}
-
-/// 552: larger than the peer says it takes (RFC 1870 §6.1).
-pub(crate) fn too_large(size: u64, octets_max: u64) -> Refusal {
-    let text = format!("the message has {size} octets, and the next host takes at most {octets_max}");
-    Refusal::of(Code::of(552), Enhanced::of(5, 3, 4), text)
-}
-
-/// 553: an address that would need SMTPUTF8 (RFC 6531 §3.5).
-pub(crate) fn not_ascii(whose: &str) -> Refusal {
-    let text = format!("the {whose} is not ASCII, and that is not agreed with the next host");
-    Refusal::of(Code::of(553), Enhanced::of(5, 6, 7), text)
 }

@@ -1,8 +1,9 @@
-//! Content on its way out: dots stuffed (RFC 5321 §4.5.2), lines ended by CRLF (§2.3.8), the final dot
-//! (§4.1.1.4).
+//! Content on its way out: dots stuffed (RFC 5321 §4.5.2), lines ended by CRLF (RFC 5321 §2.3.8), the
+//! final dot (RFC 5321 §4.1.1.4).
 //!
-//! Content is given with CRLF line ends. Should a bare CR or LF be among it all the same, it becomes CRLF:
-//! neither ever leaves this host.
+//! Content is given with CRLF line ends; its last line may lack its own, as content that came by BDAT may. Should
+//! a bare CR or LF be among it all the same (from a spool that another version filled, say), it becomes CRLF:
+//! neither ever leaves this host by DATA, and a message that was accepted is not stranded for it.
 
 use memchr::memchr2;
 
@@ -112,6 +113,7 @@ mod tests {
         (text + ".\r\n").chars().map(|c| u8::try_from(c).unwrap()).collect()
     }
 
+    /// RFC 5321 §4.5.2
     #[test]
     fn lines_that_begin_with_a_dot_get_another() {
         for (content, wire) in [

@@ -12,10 +12,7 @@ use super::PathError;
 
 /// Splits what follows `FROM:` or `TO:` into the text between the brackets and the parameters.
 pub(super) fn path(argument: &[u8]) -> Result<(&str, impl Iterator<Item = &str>), PathError> {
-    if !argument.is_ascii() {
-        return Err(PathError::NotAscii);
-    }
-    let argument = std::str::from_utf8(argument).map_err(|_| PathError::NotAscii)?.trim_ascii();
+    let argument = std::str::from_utf8(argument).map_err(|_| PathError::NotUtf8)?.trim_ascii();
     let (path, rest) = match argument.find('<') {
         Some(0) => bracketed(&argument[1..])?,
         Some(open) => {

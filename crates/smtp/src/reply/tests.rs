@@ -51,6 +51,7 @@ fn shown(wire: &[u8]) -> String {
     read(wire).unwrap().unwrap().to_string()
 }
 
+/// RFC 2034 §4
 #[test]
 fn each_line_carries_both_codes() {
     let lines = ["one".into(), Text::default(), "three".into()];
@@ -69,6 +70,7 @@ fn reply_text_is_ascii_on_the_wire() {
     assert_eq!(printed(&Reply::new(Code::of(250), None, "Grüße …")), "250 Gr??e ...\r\n");
 }
 
+/// RFC 5321 §4.5.3.1.5
 #[test]
 fn long_text_folds_at_a_space_within_512_octets() {
     let text = ["word".repeat(30).as_str(); 8].join(" ");
@@ -79,6 +81,7 @@ fn long_text_folds_at_a_space_within_512_octets() {
     assert_eq!(unbroken.lines().map(str::len).collect::<Vec<_>>(), [510, 498]);
 }
 
+/// RFC 5321 §4.2
 #[test]
 fn what_the_field_sends_is_understood() {
     for (wire, expected) in [
@@ -94,12 +97,22 @@ fn what_the_field_sends_is_understood() {
         (b"550 2.1.0 no\r\n", "550 2.1.0 no"),
         (b"550 \xfc\0\x1b[31m\r\n", "550 \u{fffd}??[31m"),
         (b"299 yes\r\n", "299 yes"),
+        (b"250 2.1.0\n", "250 2.1.0"),
+        (b"250\t2.1.0 ok\n", "250 2.1.0 ok"),
+        (b"250   2.1.0  ok\r\n", "250 2.1.0  ok"),
+        (b"550 5.1.1: no\r\n", "550 5.1.1: no"),
+        (b"550 5.1.1.1 no\r\n", "550 5.1.1.1 no"),
+        (b"550 #5.1.0 no\r\n", "550 #5.1.0 no"),
+        (b"354 2.0.0 go\r\n", "354 2.0.0 go"),
+        (b"421 4.3.2 a\r\r\n", "421 4.3.2 a?"),
+        (b"220-one\r\ntwo\r\n\r\n 220 three\r\n220 four\r\n", "220 one two  220 three four"),
     ] {
         assert_eq!(shown(wire), expected);
     }
     assert_eq!(read(b"550 2.1.0 no\r\n").unwrap().unwrap().enhanced(), None);
 }
 
+/// RFC 5321 §4.2.1
 #[test]
 fn what_is_no_reply_is_malformed() {
     for wire in [
@@ -113,6 +126,10 @@ fn what_is_no_reply_is_malformed() {
         b"+50 a\n",
     ] {
         assert_eq!(read(wire), Err(Malformed::NoCode), "{}", wire.escape_ascii());
+    }
+    for amid in [&b"250ok"[..], b"150 a", b"600-a", b"000"] {
+        let wire = [b"250-on\r\n", amid, b"\r\n250 end\r\n"].concat();
+        assert_eq!(read(&wire), Err(Malformed::NoCode), "{}", amid.escape_ascii());
     }
     assert_eq!(read(b"550-no\r\n250 yes\r\n"), Err(Malformed::ClassesDiffer));
     assert_eq!(read(b"250-on"), Ok(None));

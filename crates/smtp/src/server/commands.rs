@@ -1,67 +1,68 @@
-//! Order: which command is good in which phase, and what its answer leads to (RFC 5321 §4.1.4).
+//! Order: which command is good in which phase (RFC 5321 §4.1.4).
 
-use super::question::{Answer, Answered};
-use super::{
-    Asked, Dialect, Event, Gate, Incoming, Pending, Phase, Question, Session, State, Transaction, words,
-};
-use crate::command::{self, Command, CommandError, MailFrom, RcptTo};
+use super::state::{Announced, Pending, Phase, State};
+use super::{Asked, Dialect, Event, Question, Session, help, words};
+use crate::command::{self, Chunk, Command, MailFrom, RcptTo, TurnNode};
 use crate::dialogue::Out;
-use crate::extension::Extension;
-use crate::limits::{SERVER_TRANSACTION_TIMEOUT, SURPLUS_RECIPIENTS_MAX};
-use crate::line::Fault;
-use postrider_mail::{Greeting, HeloName, Protocol, Reply, Text};
+use crate::forward::Attributes;
+use crate::limits::SURPLUS_RECIPIENTS_MAX;
+use postrider_mail::{Body, Greeting, HeloName, Protocol, Reply};
 
 impl<R> Session<R> {
-    pub(super) fn command<'i>(&mut self, phase: Phase, line: &[u8], out: &mut Out<'_>) -> Option<Event<'i>> {
-        match command::parse(line) {
-            Ok(Command::Helo(name)) => self.hello(phase, Protocol::Smtp, name, out),
-            Ok(Command::Ehlo(name)) => self.hello(phase, Protocol::Esmtp, name, out),
-            Ok(Command::Lhlo(name)) => self.hello(phase, Protocol::Lmtp, name, out),
-            Ok(Command::Mail(mail)) => self.mail(phase, mail, out),
-            Ok(Command::Rcpt(rcpt)) => self.rcpt(phase, rcpt, out),
-            Ok(Command::Data) => self.data(phase, out),
-            Ok(Command::Rset) => self.reset(phase, out),
-            Ok(Command::Vrfy(what)) => self.ask(Pending::LookUp(phase), Question::Verify(Asked::new(), what)),
-            Ok(Command::Expn(what)) => self.ask(Pending::LookUp(phase), Question::Expand(Asked::new(), what)),
-            Ok(Command::Noop) => {
-                self.say(&words::noop(), out);
-                None
+    /// Carries out one line; `hurried`: more input stood behind it.
+    pub(super) fn command<'i>(
+        &mut self,
+        phase: Phase,
+        line: &[u8],
+        hurried: bool,
+        out: &mut Out<'_>,
+    ) -> Option<Event<'i>> {
+        let command = match command::parse(line) {
+            Ok(command) => command,
+            Err(error) => return self.mistake(phase, line, &error, out),
+        };
+        if hurried {
+            self.notice_hurry(&command);
+        }
+        match command {
+            Command::Helo(name) => self.hello(phase, Protocol::Smtp, name, out),
+            Command::Ehlo(name) => self.hello(phase, Protocol::Esmtp, name, out),
+            Command::Lhlo(name) => self.hello(phase, Protocol::Lmtp, name, out),
+            Command::Mail(mail) => self.mail(phase, mail, out),
+            Command::Rcpt(rcpt) => self.rcpt(phase, rcpt, line.is_ascii(), out),
+            Command::Data => self.data(phase, out),
+            Command::Bdat(chunk) => self.bdat(phase, chunk, out),
+            Command::Rset => self.reset(phase, out),
+            Command::Vrfy(what) => self.ask(Pending::LookUp(phase), Question::Verify(Asked::new(), what)),
+            Command::Expn(what) => self.ask(Pending::LookUp(phase), Question::Expand(Asked::new(), what)),
+            Command::Noop => self.go_on(phase, &words::noop(), out),
+            Command::Help(topic) => {
+                let reply = help::help(topic.as_ref(), &self.setup);
+                self.go_on(phase, &reply, out)
             }
-            Ok(Command::Help(topic)) => {
-                self.say(&words::help(topic.as_ref(), self.setup.dialect), out);
-                None
-            }
-            Ok(Command::Quit) => {
+            Command::Quit => {
                 self.say(&words::goodbye(&self.setup.hostname), out);
-                self.state = State::Ended;
                 None
             }
-            Err(CommandError::ForeignProtocol) => {
-                self.hang_up(&words::foreign_protocol(), out);
-                None
-            }
-            Err(error) => {
-                if matches!(phase, Phase::Greeted)
-                    && line.get(..4).is_some_and(|verb| verb.eq_ignore_ascii_case(b"MAIL"))
-                {
-                    self.state = State::Command(Phase::MailRefused);
-                }
-                self.error(&words::command_error(&error, self.setup.dialect), out);
-                None
-            }
+            Command::Etrn(node) => self.turn(phase, node, out),
+            Command::Xclient(told) => self.xclient(phase, told, out),
+            Command::Xforward(told) => self.xforward(phase, told, out),
         }
     }
 
-    pub(super) fn fault(&mut self, fault: Fault, out: &mut Out<'_>) {
-        match fault {
-            Fault::TlsHello => self.hang_up(&words::tls_hello(), out),
-            fault => self.error(&words::fault(fault), out),
+    /// A group of commands ends with one whose reply is awaited (RFC 2920 §3.1); without EHLO every command
+    /// is awaited.
+    fn notice_hurry(&mut self, command: &Command) {
+        let is_last = match command {
+            Command::Quit => false,
+            Command::Mail(_) | Command::Rcpt(_) | Command::Rset | Command::Bdat(_) => {
+                self.protocol == Protocol::Smtp
+            }
+            _ => true,
+        };
+        if is_last {
+            self.manners.hurried(command.verb());
         }
-    }
-
-    fn ask<'i>(&mut self, pending: Pending, question: Question) -> Option<Event<'i>> {
-        self.state = State::Asked(pending);
-        Some(Event::Ask(question))
     }
 
     fn hello<'i>(
@@ -73,13 +74,12 @@ impl<R> Session<R> {
     ) -> Option<Event<'i>> {
         let wanted = if protocol == Protocol::Lmtp { Dialect::Lmtp } else { Dialect::Smtp };
         if wanted != self.setup.dialect {
-            self.error(&words::other_dialect(self.setup.dialect), out);
-            return None;
+            return self.error(phase, &words::other_dialect(self.setup.dialect), out);
         }
         let greeting = Greeting { protocol, name };
         match phase {
             // A greeting clears the transaction, as RSET does (RFC 5321 §4.1.4).
-            Phase::Open(_) => {
+            Phase::Open(_) | Phase::Chunks(..) => {
                 self.state = State::HelloNext(Box::new(greeting));
                 Some(Event::TransactionOver)
             }
@@ -92,153 +92,138 @@ impl<R> Session<R> {
 
     fn mail<'i>(&mut self, phase: Phase, mail: MailFrom, out: &mut Out<'_>) -> Option<Event<'i>> {
         match phase {
-            Phase::Stranger => self.error(&words::hello_first(self.setup.dialect), out),
-            Phase::Open(_) => self.error(&words::nested_mail(), out),
-            Phase::Greeted | Phase::MailRefused
-                if mail.size.is_some_and(|size| size > self.setup.content_octets_max) =>
-            {
-                self.say(words::content_too_large(self.setup.content_octets_max).reply(), out);
-                self.state = State::Command(Phase::MailRefused);
-            }
+            Phase::Stranger => self.error(phase, &words::hello_first(self.setup.dialect), out),
+            Phase::Open(_) | Phase::Chunks(..) => self.error(phase, &words::nested_mail(), out),
             Phase::Greeted | Phase::MailRefused => {
-                return self.ask(Pending::Mail, Question::Mail(Asked::new(), mail));
+                if let Some(parameter) = mail.parameters().find(|parameter| !self.offers(*parameter)) {
+                    let reply = words::not_offered(parameter.keyword(), self.protocol);
+                    return self.error(Phase::MailRefused, &reply, out);
+                }
+                if let Some(refusal) = self.cannot_be_kept(&mail) {
+                    return self.go_on(Phase::MailRefused, refusal.reply(), out);
+                }
+                let binary = mail.body == Some(Body::BinaryMime);
+                let announced = Announced { smtputf8: mail.smtputf8, binary };
+                self.ask(Pending::Mail(announced), Question::Mail(Asked::new(), mail))
             }
         }
-        None
     }
 
-    fn rcpt<'i>(&mut self, phase: Phase, rcpt: RcptTo, out: &mut Out<'_>) -> Option<Event<'i>> {
-        let Phase::Open(mut transaction) = phase else {
-            self.no_mail("RCPT", phase, out);
-            return None;
+    fn rcpt<'i>(
+        &mut self,
+        phase: Phase,
+        rcpt: RcptTo,
+        is_ascii: bool,
+        out: &mut Out<'_>,
+    ) -> Option<Event<'i>> {
+        let mut transaction = match phase {
+            Phase::Open(transaction) => transaction,
+            Phase::Chunks(..) => return self.error(phase, &words::content_begun("RCPT"), out),
+            _ => return self.no_mail("RCPT", phase, out),
         };
+        if let Some(parameter) = rcpt.parameters().find(|parameter| !self.offers(*parameter)) {
+            let reply = words::not_offered(parameter.keyword(), self.protocol);
+            return self.error(Phase::Open(transaction), &reply, out);
+        }
+        if !is_ascii && !transaction.announced.smtputf8 {
+            return self.go_on(Phase::Open(transaction), words::not_ascii().reply(), out);
+        }
         if transaction.accepted < self.setup.recipients_max {
             return self.ask(Pending::Rcpt(transaction), Question::Rcpt(Asked::new(), rcpt));
         }
         transaction.surplus += 1;
         if transaction.surplus > SURPLUS_RECIPIENTS_MAX {
-            self.hang_up(&words::far_too_many_recipients(&self.setup.hostname), out);
-        } else {
-            self.say(words::too_many_recipients(self.setup.recipients_max).reply(), out);
-            self.state = State::Command(Phase::Open(transaction));
+            return self.hang_up(&words::far_too_many_recipients(&self.setup.hostname), out);
         }
-        None
+        let refusal = words::too_many_recipients(self.setup.recipients_max);
+        self.go_on(Phase::Open(transaction), refusal.reply(), out)
     }
 
     fn data<'i>(&mut self, phase: Phase, out: &mut Out<'_>) -> Option<Event<'i>> {
         match phase {
+            // RFC 3030 §3: content without lines cannot go by DATA.
+            Phase::Open(transaction) if transaction.announced.binary => {
+                self.error(phase, &words::binary_needs_bdat(), out)
+            }
             Phase::Open(transaction) if transaction.accepted > 0 => {
                 self.ask(Pending::Open(transaction), Question::Open(Asked::new()))
             }
             // Refused recipients were all there was: no error of the client's (RFC 5321 §3.3, RFC 2033 §4.2).
-            Phase::Open(_) => {
-                self.say(&words::no_recipients(), out);
-                None
-            }
-            Phase::Stranger | Phase::Greeted | Phase::MailRefused => {
-                self.no_mail("DATA", phase, out);
-                None
-            }
+            Phase::Open(_) => self.go_on(phase, &words::no_recipients(), out),
+            Phase::Chunks(..) => self.error(phase, &words::content_begun("DATA"), out),
+            Phase::Stranger | Phase::Greeted | Phase::MailRefused => self.no_mail("DATA", phase, out),
         }
+    }
+
+    /// Whatever the answer, the octets that are announced come, and are no commands (RFC 3030 §2).
+    fn bdat<'i>(&mut self, phase: Phase, chunk: Chunk, out: &mut Out<'_>) -> Option<Event<'i>> {
+        let (is_error, reply) = match phase {
+            Phase::Greeted | Phase::MailRefused | Phase::Open(_) if !self.offers_chunks() => {
+                (true, words::no_verb("BDAT"))
+            }
+            Phase::Open(transaction) if transaction.accepted > 0 => {
+                return self.first_chunk(transaction, chunk, out);
+            }
+            Phase::Chunks(transaction, chunks) => {
+                return self.next_chunk(transaction, chunks, chunk, out);
+            }
+            Phase::Open(_) => (false, words::no_recipients()),
+            Phase::MailRefused => (false, words::mail_first("BDAT")),
+            Phase::Stranger | Phase::Greeted => (true, words::mail_first("BDAT")),
+        };
+        self.pass_over(phase, chunk.octets, is_error, reply, out)
     }
 
     fn reset<'i>(&mut self, phase: Phase, out: &mut Out<'_>) -> Option<Event<'i>> {
+        let (phase, event) = match phase {
+            Phase::Open(_) | Phase::Chunks(..) => (Phase::Greeted, Some(Event::TransactionOver)),
+            Phase::MailRefused => (Phase::Greeted, None),
+            Phase::Stranger | Phase::Greeted => (phase, None),
+        };
         self.say(&words::reset(), out);
+        self.state = State::Command(phase);
+        event
+    }
+
+    /// Why ETRN, XCLIENT or XFORWARD cannot be asked about now: they are offered, or not, and stand outside a
+    /// transaction.
+    fn barred(&self, phase: &Phase, verb: &str, offered: bool) -> Option<Reply> {
         match phase {
-            Phase::Open(_) => {
-                self.state = State::Command(Phase::Greeted);
-                Some(Event::TransactionOver)
-            }
-            Phase::MailRefused => {
-                self.state = State::Command(Phase::Greeted);
-                None
-            }
-            Phase::Stranger | Phase::Greeted => None,
+            _ if !offered => Some(words::no_verb(verb)),
+            Phase::Open(_) | Phase::Chunks(..) => Some(words::transaction_open(verb)),
+            Phase::Stranger | Phase::Greeted | Phase::MailRefused => None,
         }
     }
 
-    fn no_mail(&mut self, verb: &str, phase: Phase, out: &mut Out<'_>) {
+    fn turn<'i>(&mut self, phase: Phase, node: TurnNode, out: &mut Out<'_>) -> Option<Event<'i>> {
+        if let Some(reply) = self.barred(&phase, "ETRN", self.setup.extensions.etrn) {
+            return self.error(phase, &reply, out);
+        }
+        if matches!(phase, Phase::Stranger) {
+            return self.error(phase, &words::hello_first(self.setup.dialect), out);
+        }
+        self.ask(Pending::LookUp(phase), Question::Turn(Asked::new(), node))
+    }
+
+    fn xclient<'i>(&mut self, phase: Phase, told: Box<Attributes>, out: &mut Out<'_>) -> Option<Event<'i>> {
+        if let Some(reply) = self.barred(&phase, "XCLIENT", self.setup.extensions.xclient) {
+            return self.error(phase, &reply, out);
+        }
+        self.ask(Pending::Xclient(phase), Question::Xclient(Asked::new(), told))
+    }
+
+    fn xforward<'i>(&mut self, phase: Phase, told: Box<Attributes>, out: &mut Out<'_>) -> Option<Event<'i>> {
+        if let Some(reply) = self.barred(&phase, "XFORWARD", self.setup.extensions.xforward) {
+            return self.error(phase, &reply, out);
+        }
+        self.ask(Pending::Xforward(phase), Question::Xforward(Asked::new(), told))
+    }
+
+    fn no_mail<'i>(&mut self, verb: &str, phase: Phase, out: &mut Out<'_>) -> Option<Event<'i>> {
         let reply = words::mail_first(verb);
         match phase {
-            Phase::MailRefused => self.say(&reply, out),
-            _ => self.error(&reply, out),
-        }
-    }
-
-    /// Goes on from an answered question.
-    pub(super) fn apply(&mut self, pending: Pending, answer: Answer, out: &mut Out<'_>) {
-        let (gate, queued) = match answer.0 {
-            Answered::Gate(gate) => (gate, None),
-            Answered::Queued(id) => (Gate::Accept, Some(id)),
-            Answered::Words(reply) => {
-                self.say(&reply, out);
-                (Gate::Accept, None)
-            }
-        };
-        match gate {
-            Gate::Accept => self.accepted(pending, queued, out),
-            Gate::HangUp(refusal) => self.hang_up(&refusal, out),
-            Gate::Refuse(refusal) => {
-                for _ in 0..self.replies_to(pending) {
-                    self.say(refusal.reply(), out);
-                }
-                self.state = match pending {
-                    Pending::Connect => State::Ended,
-                    Pending::Hello(_, false) => State::Command(Phase::Stranger),
-                    Pending::Hello(_, true) => State::Command(Phase::Greeted),
-                    Pending::Mail => State::Command(Phase::MailRefused),
-                    Pending::Rcpt(transaction) | Pending::Open(transaction) => {
-                        State::Command(Phase::Open(transaction))
-                    }
-                    Pending::Close(_) => State::Over(Box::new(State::Command(Phase::Greeted))),
-                    Pending::LookUp(phase) => State::Command(phase),
-                };
-            }
-        }
-    }
-
-    fn accepted(&mut self, pending: Pending, queued: Option<Text>, out: &mut Out<'_>) {
-        self.state = match pending {
-            Pending::Connect => {
-                self.say(&words::greeting(&self.setup), out);
-                State::Command(Phase::Stranger)
-            }
-            Pending::Hello(protocol, _) => {
-                let extensions = Extension::offered(self.setup.content_octets_max);
-                self.say(&words::hello(&self.setup.hostname, protocol, &extensions), out);
-                State::Command(Phase::Greeted)
-            }
-            Pending::Mail => {
-                self.say(&words::mail_accepted(), out);
-                let deadline = out.now + SERVER_TRANSACTION_TIMEOUT;
-                State::Command(Phase::Open(Transaction { accepted: 0, surplus: 0, deadline }))
-            }
-            Pending::Rcpt(mut transaction) => {
-                self.say(&words::rcpt_accepted(), out);
-                transaction.accepted += 1;
-                State::Command(Phase::Open(transaction))
-            }
-            Pending::Open(transaction) => {
-                self.say(&words::go_ahead(), out);
-                State::Content(transaction, Incoming::new())
-            }
-            Pending::Close(_) => {
-                // `Query::answer` gives the id with every acceptance of a Close.
-                let reply: Reply = words::queued(&queued.unwrap_or_default());
-                for _ in 0..self.replies_to(pending) {
-                    self.say(&reply, out);
-                }
-                State::Over(Box::new(State::Command(Phase::Greeted)))
-            }
-            Pending::LookUp(phase) => State::Command(phase),
-        };
-    }
-
-    /// LMTP answers the content once for each accepted recipient (RFC 2033 §4.2).
-    fn replies_to(&self, pending: Pending) -> u32 {
-        match pending {
-            Pending::Close(transaction) if self.setup.dialect == Dialect::Lmtp => transaction.accepted,
-            _ => 1,
+            Phase::MailRefused => self.go_on(phase, &reply, out),
+            _ => self.error(phase, &reply, out),
         }
     }
 }

@@ -1,9 +1,12 @@
-//! Content on its way through the session (RFC 5321 §4.1.1.4).
+//! Content on its way through the session, behind DATA (RFC 5321 §4.1.1.4).
 
-use super::{Asked, Dialect, Event, Pending, Phase, Question, Session, State, Transaction, words};
+use super::state::{Pending, State, Transaction};
+use super::{Asked, BareNewlines, ContentNotes, Event, LongLines, Question, Session, words};
 use crate::data::{Decoder, Piece};
 use crate::dialogue::{Line, Out};
-use crate::limits::SERVER_CONTENT_TIMEOUT;
+use crate::limits::{
+    CONTENT_LINE_OCTETS_MAX, CONTENT_LINE_OCTETS_STANDARD, SERVER_COMMAND_TIMEOUT, SERVER_CONTENT_TIMEOUT,
+};
 use postrider_mail::Refusal;
 
 /// The content being read: where the decoder stands, and why it will be refused, if it will.
@@ -15,8 +18,9 @@ pub(super) struct Incoming {
 }
 
 impl Incoming {
-    pub(super) fn new() -> Self {
-        Self { decoder: Decoder::new(), octets: 0, refused: None }
+    pub(super) fn new(bare_newlines: BareNewlines) -> Self {
+        let decoder = Decoder::new(bare_newlines == BareNewlines::Normalise);
+        Self { decoder, octets: 0, refused: None }
     }
 
     /// The first reason stays.
@@ -46,39 +50,55 @@ impl<R> Session<R> {
                 if incoming.octets > self.setup.content_octets_max {
                     incoming.refuse(words::content_too_large(self.setup.content_octets_max));
                 }
+                if let Some(octets_max) = self.line_octets_exceeded(incoming.decoder.line_octets()) {
+                    incoming.refuse(words::line_too_long(octets_max));
+                }
                 incoming.refused.is_none().then_some(Event::Content(octets))
             }
             Piece::Bare(bare) => {
                 incoming.refuse(words::bare(bare));
                 None
             }
-            Piece::End => return self.end_of_content(transaction, incoming, out),
+            Piece::End => {
+                out.dialogue.line(Line::Content { octets: incoming.octets });
+                let notes = incoming.decoder.notes();
+                return self.content_is_whole(transaction, incoming.refused, notes, out);
+            }
             Piece::FalseEnd => {
                 out.dialogue.line(Line::Content { octets: incoming.octets });
-                self.hang_up(&words::false_end(), out);
-                return None;
+                return self.hang_up(&words::false_end(), out);
             }
         };
         self.state = State::Content(transaction, incoming);
         event
     }
 
-    fn end_of_content<'i>(
+    /// The most octets that a line may have, where this one has more.
+    pub(super) fn line_octets_exceeded(&self, octets: u64) -> Option<u64> {
+        let octets_max = match self.setup.long_lines {
+            LongLines::Keep => CONTENT_LINE_OCTETS_MAX,
+            LongLines::Refuse => CONTENT_LINE_OCTETS_STANDARD,
+        };
+        (octets > octets_max).then_some(octets_max)
+    }
+
+    /// Behind the dot, or the last chunk.
+    pub(super) fn content_is_whole<'i>(
         &mut self,
         transaction: Transaction,
-        incoming: Incoming,
+        refused: Option<Box<Refusal>>,
+        notes: ContentNotes,
         out: &mut Out<'_>,
     ) -> Option<Event<'i>> {
-        out.dialogue.line(Line::Content { octets: incoming.octets });
-        let Some(refusal) = incoming.refused else {
-            self.state = State::Asked(Pending::Close(transaction));
-            return Some(Event::Ask(Question::Close(Asked::new())));
+        self.content_notes = notes;
+        let Some(refusal) = refused else {
+            return self.ask(Pending::Close(transaction), Question::Close(Asked::new()));
         };
-        let replies = if self.setup.dialect == Dialect::Lmtp { transaction.accepted } else { 1 };
-        for _ in 0..replies {
+        for _ in 0..self.replies_to_content(&transaction) {
             self.say(refusal.reply(), out);
         }
-        self.state = State::Over(Box::new(State::Command(Phase::Greeted)));
+        self.deadline = out.now + SERVER_COMMAND_TIMEOUT;
+        self.state = State::Over;
         self.end_if_last_call(out);
         None
     }

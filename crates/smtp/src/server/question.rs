@@ -41,6 +41,9 @@ pub enum Question {
 pub enum Gate {
     /// Yes.
     Accept,
+    /// Yes, with a 2yz reply in other words, such as 251. Only MAIL, RCPT and XFORWARD take them; elsewhere, and
+    /// with a reply of another class, it is a plain yes.
+    AcceptSaying(Box<Reply>),
     /// No; the session goes on.
     Refuse(Refusal),
     /// No, and the session ends.

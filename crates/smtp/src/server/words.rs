@@ -4,7 +4,7 @@
 use super::{Dialect, Setup};
 use crate::command::{CommandError, PathError};
 use crate::data::Bare;
-use crate::extension::Extension;
+use crate::extension::FutureRelease;
 use crate::limits::COMMAND_LINE_OCTETS_MAX;
 use crate::line::Fault;
 use postrider_mail::{Code, Domain, Enhanced, Protocol, Refusal, Reply, Text};
@@ -28,10 +28,15 @@ pub(super) fn greeting(setup: &Setup) -> Reply {
     Reply::new(Code::of(220), None, format!("{} {protocol} {}", setup.hostname, setup.banner).trim_end())
 }
 
-pub(super) fn hello(hostname: &Domain, protocol: Protocol, extensions: &[Extension]) -> Reply {
-    let extensions: &[Extension] = if protocol == Protocol::Smtp { &[] } else { extensions };
-    let name = Text::clean(hostname.as_str());
-    let keywords = extensions.iter().map(|extension| Text::from(extension.to_string()));
+/// The extensions stand behind EHLO and LHLO only.
+pub(super) fn hello(setup: &Setup, protocol: Protocol) -> Reply {
+    let name = Text::clean(setup.hostname.as_str());
+    let keywords = match protocol {
+        Protocol::Smtp => Vec::new(),
+        Protocol::Esmtp | Protocol::Lmtp => {
+            setup.extensions.keywords(setup.content_octets_max, setup.recipients_max)
+        }
+    };
     Reply::of_lines(Code::of(250), None, std::iter::once(name).chain(keywords))
 }
 
@@ -51,6 +56,14 @@ pub(super) fn queued(id: &Text) -> Reply {
     say(250, (2, 0, 0), format!("accepted, synced to disk, queued as {id}"))
 }
 
+pub(super) fn chunk_taken(octets: u64) -> Reply {
+    say(250, (2, 0, 0), format!("{octets} octets taken, more to come"))
+}
+
+pub(super) fn noted() -> Reply {
+    say(250, (2, 0, 0), "noted")
+}
+
 pub(super) fn reset() -> Reply {
     say(250, (2, 0, 0), "forgotten; start again with MAIL")
 }
@@ -61,45 +74,6 @@ pub(super) fn noop() -> Reply {
 
 pub(super) fn goodbye(hostname: &Domain) -> Reply {
     say(221, (2, 0, 0), format!("{hostname} goodbye"))
-}
-
-pub(super) fn help(topic: Option<&Text>, dialect: Dialect) -> Reply {
-    const TOPICS: [(&str, &str); 11] = [
-        ("HELO", "HELO client.example - says who you are, without extensions"),
-        ("EHLO", "EHLO client.example - says who you are and asks for the extensions"),
-        (
-            "MAIL",
-            "MAIL FROM:<you@client.example> [SIZE=octets] [BODY=8BITMIME] - begins a message; <> for notices",
-        ),
-        ("RCPT", "RCPT TO:<friend@local.example> - names a recipient, once for each"),
-        ("DATA", "DATA - then the message; it ends with a line that holds a single dot"),
-        ("RSET", "RSET - forgets the message that was begun"),
-        ("NOOP", "NOOP - does nothing"),
-        ("QUIT", "QUIT - ends the session"),
-        ("VRFY", "VRFY friend - asks whether an address exists"),
-        ("EXPN", "EXPN staff - asks who is behind an alias"),
-        ("HELP", "HELP [command] - this"),
-    ];
-    let code = Code::of(214);
-    let enhanced = Enhanced::of(2, 0, 0);
-    if let Some(topic) = topic {
-        let known = TOPICS.iter().find(|(verb, _)| topic.as_str().eq_ignore_ascii_case(verb));
-        if let Some((_, usage)) = known {
-            return Reply::new(code, enhanced, *usage);
-        }
-    }
-    let opening = match dialect {
-        Dialect::Smtp => "HELO EHLO",
-        Dialect::Lmtp => "LHLO",
-    };
-    Reply::of_lines(
-        code,
-        enhanced,
-        [
-            Text::from(format!("Commands: {opening} MAIL RCPT DATA RSET NOOP QUIT VRFY EXPN HELP")),
-            Text::literal("HELP and a command explains it"),
-        ],
-    )
 }
 
 // Errors of syntax and order -------------------------------------------------------------------------------
@@ -119,7 +93,7 @@ pub(super) fn fault(fault: Fault) -> Reply {
             (5, 5, 2),
             "your terminal sent a backspace, which is not edited here; type the whole line again",
         ),
-        Fault::Control | Fault::TlsHello => {
+        Fault::Control | Fault::TlsHello | Fault::ProxyHeader => {
             say(500, (5, 5, 2), "the line holds a control character; lines are printable and end in CRLF")
         }
     }
@@ -127,21 +101,44 @@ pub(super) fn fault(fault: Fault) -> Reply {
 
 pub(super) fn command_error(error: &CommandError, dialect: Dialect) -> Reply {
     match error {
-        CommandError::Unknown | CommandError::ForeignProtocol => {
+        CommandError::Unknown
+        | CommandError::ForeignProtocol
+        | CommandError::ProxyHeader
+        | CommandError::Boundless => {
             let opening = hello_example(dialect);
             say(500, (5, 5, 1), format!("no such command; say {opening} to begin, HELP for the list"))
         }
-        CommandError::NotOffered(verb) => say(502, (5, 5, 1), format!("{verb} is not offered here")),
-        CommandError::Usage(usage) => say(501, (5, 5, 4), format!("the form is: {usage}")),
+        CommandError::NotOffered(verb) => no_verb(verb),
+        CommandError::Usage(form) | CommandError::BadChunk { usage: form, .. } => usage(form),
+        CommandError::NotAscii => not_ascii().into(),
         CommandError::ReversePath(error) => {
             path_error(*error, (5, 1, 7), "MAIL FROM:<you@client.example>, or MAIL FROM:<> for a notice")
         }
         CommandError::ForwardPath(error) => path_error(*error, (5, 1, 3), "RCPT TO:<friend@local.example>"),
-        CommandError::UnknownParameter(name) => {
-            say(555, (5, 5, 4), format!("the parameter {name} is not offered here"))
-        }
-        CommandError::BadParameter(parameter) => {
+        CommandError::UnknownParameter(keyword) => not_offered(keyword.as_str(), Protocol::Esmtp),
+        CommandError::BadParameter(_, parameter) => {
             say(501, (5, 5, 4), format!("the parameter {parameter} is malformed or was given twice"))
+        }
+    }
+}
+
+pub(super) fn usage(form: &str) -> Reply {
+    say(501, (5, 5, 4), format!("the form is: {form}"))
+}
+
+/// A command that is known and not offered (RFC 5321 §4.2.4).
+pub(super) fn no_verb(verb: &str) -> Reply {
+    say(502, (5, 5, 1), format!("{verb} is not offered here"))
+}
+
+/// A parameter that is not offered (RFC 5321 §4.1.1.11).
+pub(super) fn not_offered(parameter: &str, protocol: Protocol) -> Reply {
+    match protocol {
+        Protocol::Smtp => {
+            say(555, (5, 5, 4), format!("the parameter {parameter} needs EHLO in place of HELO"))
+        }
+        Protocol::Esmtp | Protocol::Lmtp => {
+            say(555, (5, 5, 4), format!("the parameter {parameter} is not offered here"))
         }
     }
 }
@@ -149,9 +146,8 @@ pub(super) fn command_error(error: &CommandError, dialect: Dialect) -> Reply {
 fn path_error(error: PathError, enhanced: (u8, u16, u16), usage: &str) -> Reply {
     match error {
         PathError::Ambiguous => say(501, enhanced, format!("exactly one address is needed: {usage}")),
-        PathError::NotAscii => {
-            say(553, (5, 6, 7), "an address outside ASCII needs SMTPUTF8, which is not offered here")
-        }
+        PathError::NotAscii => not_ascii().into(),
+        PathError::NotUtf8 => say(501, enhanced, "the address is neither ASCII nor UTF-8"),
         PathError::Address(error) => say(501, enhanced, error.to_string()),
     }
 }
@@ -183,6 +179,22 @@ pub(super) fn nested_mail() -> Reply {
     say(503, (5, 5, 1), "a message is already begun; finish it with DATA or forget it with RSET")
 }
 
+pub(super) fn content_begun(verb: &str) -> Reply {
+    say(
+        503,
+        (5, 5, 1),
+        format!("the message has begun with BDAT: {verb} must wait for its last chunk, or RSET"),
+    )
+}
+
+pub(super) fn binary_needs_bdat() -> Reply {
+    say(503, (5, 5, 1), "a message with BODY=BINARYMIME comes by BDAT, not by DATA")
+}
+
+pub(super) fn transaction_open(verb: &str) -> Reply {
+    say(503, (5, 5, 1), format!("{verb} must stand outside a transaction; RSET forgets it"))
+}
+
 pub(super) fn no_recipients() -> Reply {
     say(503, (5, 5, 1), "no recipient was accepted; name one with RCPT first")
 }
@@ -191,6 +203,27 @@ pub(super) fn no_recipients() -> Reply {
 
 pub(super) fn content_too_large(octets_max: u64) -> Refusal {
     refuse(552, (5, 3, 4), format!("a message may have at most {octets_max} octets here"))
+}
+
+pub(super) fn not_ascii() -> Refusal {
+    refuse(553, (5, 6, 7), "UTF-8 in an address needs the parameter SMTPUTF8, in MAIL, VRFY and EXPN")
+}
+
+pub(super) fn held_too_long(most: FutureRelease) -> Refusal {
+    let FutureRelease { seconds_max, until_max } = most;
+    refuse(501, (5, 5, 4), format!("mail is held for {seconds_max} seconds at most, until {until_max}"))
+}
+
+pub(super) fn deadline_too_soon(least: u32) -> Refusal {
+    refuse(550, (5, 4, 7), format!("delivery in less than {least} seconds cannot be promised here"))
+}
+
+pub(super) fn soliciting(keyword: &str) -> Refusal {
+    refuse(550, (5, 7, 1), format!("solicitation of the kind {keyword} is not taken here"))
+}
+
+pub(super) fn line_too_long(octets_max: u64) -> Refusal {
+    refuse(554, (5, 6, 0), format!("a line of the message has more than {octets_max} octets"))
 }
 
 pub(super) fn too_many_recipients(recipients_max: u32) -> Refusal {
@@ -215,6 +248,18 @@ pub(super) fn false_end() -> Refusal {
 
 pub(super) fn foreign_protocol() -> Refusal {
     refuse(521, (5, 5, 1), "this is a mail server, and that was another protocol; goodbye")
+}
+
+pub(super) fn proxy_header() -> Refusal {
+    refuse(521, (5, 7, 1), "the PROXY protocol is not expected from your address; goodbye")
+}
+
+pub(super) fn boundless_chunk() -> Refusal {
+    refuse(
+        521,
+        (5, 5, 4),
+        "BDAT needs a number of octets that can be counted; without it nothing behind can be read",
+    )
 }
 
 pub(super) fn tls_hello() -> Refusal {

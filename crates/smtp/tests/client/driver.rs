@@ -1,6 +1,6 @@
 //! Our own side in a test: sends each message in turn, and plays the scripts of a peer.
 
-use postrider_smtp::client::{Event, Fate, Idle, Session, Transaction};
+use postrider_smtp::client::{Event, Fate, Idle, Open, Outcome, Session, Transaction};
 use postrider_smtp::server::Dialect;
 use postrider_smtp::{Dialogue, Line, Out};
 use std::collections::VecDeque;
@@ -26,10 +26,15 @@ pub(crate) struct Driver {
     pub(crate) session: Session,
     messages: VecDeque<(Transaction, Vec<u8>)>,
     content: Vec<u8>,
+    /// Content that waits for its turn, in pieces.
+    pieces: VecDeque<Vec<u8>>,
+    open: Option<Open>,
     quits: bool,
     pub(crate) idle: Option<Idle>,
     pub(crate) now: Instant,
     pub(crate) wire: Vec<u8>,
+    /// Octets of a chunk that come next on the wire.
+    chunk: usize,
     writes: usize,
     pub(crate) ear: Ear,
     pub(crate) events: Vec<String>,
@@ -42,10 +47,13 @@ impl Driver {
             session: Session::new(dialect, "client.example".parse().unwrap(), now),
             messages: messages.into(),
             content: Vec::new(),
+            pieces: VecDeque::new(),
+            open: None,
             quits,
             idle: None,
             now,
             wire: Vec::new(),
+            chunk: 0,
             writes: 0,
             ear: Ear::default(),
             events: Vec::new(),
@@ -71,6 +79,10 @@ impl Driver {
     }
 
     pub(crate) fn act(&mut self, event: Event) {
+        if event == Event::NeedInput {
+            return self.pour();
+        }
+        self.open = None;
         match event {
             Event::NeedInput => {}
             Event::Ready(idle) => {
@@ -78,23 +90,51 @@ impl Driver {
                 self.go_on(idle);
             }
             Event::Finished(outcome, idle) => {
-                let undeclared = if outcome.body_undeclared { " (8-bit undeclared)" } else { "" };
-                self.events.push(format!("finished{undeclared}: {}", shown(&outcome.fates)));
+                let notes = self.notes(&outcome);
+                self.events.push(format!("finished{notes}: {}", shown(&outcome.fates)));
                 self.go_on(idle);
             }
             Event::SendContent(open) => {
-                let content = std::mem::take(&mut self.content);
-                for piece in content.chunks(7) {
-                    self.call(|session, out| session.content(&open, piece, out));
-                }
-                self.call(|session, out| session.dot(&open, out));
-                self.call(|session, out| session.end_of_content(open, out));
+                self.open = Some(open);
+                self.pieces = std::mem::take(&mut self.content).chunks(7).map(<[u8]>::to_vec).collect();
+                self.pour();
             }
-            Event::Failed(failure) => self.events.push(format!("failed {failure} {}", shown(&failure.fates))),
+            Event::Failed(failure) => {
+                let note = if failure.takes_no_mail() { " (takes no mail)" } else { "" };
+                self.events.push(format!("failed {failure} {}{note}", shown(&failure.fates)));
+            }
             // A driver that reads on hears it again and again.
             Event::Closed if self.events.last().is_some_and(|event| event == "closed") => {}
             Event::Closed => self.events.push("closed".into()),
         }
+    }
+
+    /// Sends what may be sent of the content.
+    fn pour(&mut self) {
+        let Some(open) = self.open.take() else { return };
+        while self.session.takes_content() {
+            let Some(piece) = self.pieces.pop_front() else {
+                self.call(|session, out| session.dot(&open, out));
+                return self.call(|session, out| session.end_of_content(open, out));
+            };
+            self.call(|session, out| session.content(&open, &piece, out));
+        }
+        self.open = Some(open);
+    }
+
+    /// What an outcome says beside fates.
+    fn notes(&self, outcome: &Outcome) -> String {
+        let passed_on = outcome.passed_on;
+        let notes = [
+            (outcome.body_undeclared, "8-bit undeclared"),
+            (passed_on.dsn, "dsn"),
+            (passed_on.deliver_by, "by"),
+            (passed_on.priority, "priority"),
+            (passed_on.solicit, "solicit"),
+            (self.session.is_spent(), "spent"),
+        ];
+        let notes: Vec<&str> = notes.into_iter().filter(|(is_so, _)| *is_so).map(|(_, note)| note).collect();
+        if notes.is_empty() { String::new() } else { format!(" ({})", notes.join(", ")) }
     }
 
     pub(crate) fn go_on(&mut self, idle: Idle) {
@@ -109,11 +149,18 @@ impl Driver {
         }
     }
 
-    /// The next line of the wire.
+    /// The next line of the wire; behind BDAT, the chunk, escaped.
     pub(crate) fn line(&mut self) -> Option<String> {
+        if self.chunk > 0 {
+            let chunk: Vec<u8> = self.wire.drain(..std::mem::take(&mut self.chunk)).collect();
+            return Some(chunk.escape_ascii().to_string());
+        }
         let end = self.wire.windows(2).position(|pair| pair == b"\r\n")?;
         let line = self.wire.drain(..end + 2).take(end).collect();
-        Some(String::from_utf8(line).expect("what we say is ASCII"))
+        let line = String::from_utf8(line).expect("what we say is UTF-8");
+        let size = line.strip_prefix("BDAT ").and_then(|size| size.trim_end_matches(" LAST").parse().ok());
+        self.chunk = size.unwrap_or_default();
+        Some(line)
     }
 
     /// Plays one line of a script. Runs of `S:` lines come as one piece, cut into these sizes.

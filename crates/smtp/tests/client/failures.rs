@@ -14,6 +14,7 @@ fn a_host_without_lhlo_is_not_spoken_to_by_helo() {
     check(Dialect::Lmtp, &[], script, &["failed at EHLO: the host refuses to serve us: 500 what? []"]);
 }
 
+/// RFC 5321 §3.1
 #[test]
 fn who_turns_us_away_is_told_that_we_go() {
     let refused = "S: 554 5.7.1 not you\nC: QUIT\nS: 221 bye";
@@ -37,6 +38,7 @@ const STEPS: [(&str, &str); 8] = [
     ("", "between messages"),
 ];
 
+/// RFC 5321 §4.3
 #[test]
 fn a_session_can_fail_at_every_step_and_says_where_and_how() {
     let endless = format!("S: {}", "x".repeat(limits::REPLY_LINE_OCTETS_MAX));
@@ -124,6 +126,21 @@ fn content_that_we_give_up_is_never_ended() {
 }
 
 #[test]
+fn a_reply_that_never_ends_is_none() {
+    let before = "S: 220 mx\nC: EHLO client.example\nS: 250 mx\nC: MAIL FROM:<a@client.example>\n";
+    for (end, kind) in [
+        ("S: 250-on\nEOF", "the connection was closed"),
+        ("S: 250-on\nTIMEOUT", "the host took too long"),
+        ("S: 250-on\nS: and\nS:\nTIMEOUT", "the host took too long"),
+        ("S: 250-on\nS: 354 go", "the lines of the reply contradict each other"),
+    ] {
+        let failed = format!("failed at MAIL: {kind} [undecided]");
+        let script = format!("{before}{end}");
+        check(Dialect::Smtp, &[(to(&["a@y"]), "")], &script, &["ready", &failed]);
+    }
+}
+
+#[test]
 fn an_idle_connection_that_is_gone_takes_no_message() {
     let mut driver = Driver::new(Dialect::Smtp, Vec::new(), false);
     driver.receive(b"220\r\n250\r\n421 idle too long\r\n");
@@ -137,6 +154,7 @@ fn an_idle_connection_that_is_gone_takes_no_message() {
     assert_eq!((driver.events.last().unwrap().as_str(), &driver.wire[..]), (expected, &b""[..]));
 }
 
+/// RFC 2033 §4.2
 #[test]
 fn lmtp_has_no_verdict_for_all_amid_the_content() {
     let mut driver = Driver::new(Dialect::Lmtp, Vec::new(), false);
@@ -152,6 +170,7 @@ fn lmtp_has_no_verdict_for_all_amid_the_content() {
     assert_eq!(driver.events.last().unwrap(), expected);
 }
 
+/// RFC 5321 §4.5.3.2
 #[test]
 fn patience_shortens_every_wait_and_lengthens_none() {
     let now = Instant::now();

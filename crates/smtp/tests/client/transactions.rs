@@ -4,6 +4,7 @@ use crate::driver::{check, offering, to};
 use postrider_mail::Body;
 use postrider_smtp::server::Dialect;
 
+/// RFC 5321 §3.2
 #[test]
 fn an_old_host_is_spoken_to_by_helo_one_command_at_a_time() {
     let script = "
@@ -32,6 +33,7 @@ fn an_old_host_is_spoken_to_by_helo_one_command_at_a_time() {
     check(Dialect::Smtp, &[message], script.trim(), &["ready", finished, "closed"]);
 }
 
+/// RFC 2920 §3.1
 #[test]
 fn with_pipelining_an_envelope_is_one_write() {
     let script = offering(&["PIPELINING"])
@@ -54,6 +56,7 @@ fn with_pipelining_an_envelope_is_one_write() {
     assert_eq!(writes, 4, "EHLO, the envelope, the content, QUIT");
 }
 
+/// RFC 5321 §4.2.1
 #[test]
 fn any_2yz_is_success() {
     let script = "
@@ -72,6 +75,7 @@ fn any_2yz_is_success() {
     check(Dialect::Smtp, &[(to(&["x@y.example"]), "")], script.trim(), &events);
 }
 
+/// RFC 2033 §4.2
 #[test]
 fn lmtp_answers_for_each_accepted_recipient() {
     let envelope = "S: 220 lmtp
@@ -235,6 +239,7 @@ fn a_refused_mail_refuses_every_recipient() {
     }
 }
 
+/// RFC 5321 §4.5.3.1.10
 #[test]
 fn surplus_recipients_are_asked_for_in_another_transaction() {
     let script = offering(&["PIPELINING"])
@@ -263,6 +268,7 @@ fn surplus_recipients_are_asked_for_in_another_transaction() {
     check(Dialect::Smtp, &[(to(&["a@y"]), "")], &none, &["ready", "finished: [refused at RCPT 452 4.5.3 a]"]);
 }
 
+/// RFC 1870 §5, RFC 6152 §3
 #[test]
 fn size_and_body_are_said_where_they_are_offered() {
     let mut message = to(&["a@y"]);
@@ -281,6 +287,7 @@ fn size_and_body_are_said_where_they_are_offered() {
     }
 }
 
+/// RFC 1870 §6.1
 #[test]
 fn a_message_larger_than_the_offered_size_is_refused_in_our_own_words() {
     let finished = "finished: [refused before MAIL 552 5.3.4 the message has 101 octets, \
@@ -308,7 +315,7 @@ fn what_we_say_is_ascii() {
            S: 354
            C: .
            S: 250 ok";
-    let finished = "finished: [refused before MAIL 553 5.6.7 the forward-path is not ASCII, and that is not agreed \
-                    with the next host, accepted 250 ok, refused at RCPT 550 no, refused at RCPT 550 no]";
+    let finished = "finished: [refused before MAIL 553 5.6.7 the forward-path is not ASCII, and the next host \
+                    does not offer SMTPUTF8, accepted 250 ok, refused at RCPT 550 no, refused at RCPT 550 no]";
     check(Dialect::Smtp, &[(message, "")], &script, &["ready", finished]);
 }

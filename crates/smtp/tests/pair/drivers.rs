@@ -2,6 +2,7 @@
 
 use crate::plan::{CONTENT_OCTETS_MAX, Message, Plan, RECIPIENTS_MAX, Verdict};
 use postrider_smtp::client::{self, Outcome};
+use postrider_smtp::command::{MailFrom, RcptTo};
 use postrider_smtp::server::{self, Filed, Gate, Question, Setup};
 use postrider_smtp::{Out, Silent};
 use std::collections::VecDeque;
@@ -11,9 +12,15 @@ use std::time::Instant;
 /// A message as the server filed it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Draft {
-    pub(crate) reverse_path: String,
-    pub(crate) recipients: Vec<String>,
+    pub(crate) mail: Option<MailFrom>,
+    pub(crate) recipients: Vec<RcptTo>,
     pub(crate) content: Vec<u8>,
+}
+
+impl Draft {
+    fn reverse_path(&self) -> String {
+        self.mail.as_ref().unwrap().reverse_path.to_string()
+    }
 }
 
 /// How a session went.
@@ -69,8 +76,8 @@ impl Host {
                 self.session.answer(asked, gate, &mut out);
             }
             Question::Mail(asked, mail) => {
-                self.draft.reverse_path = mail.reverse_path.to_string();
-                let gate = written(0, &self.draft.reverse_path);
+                self.draft.mail = Some(mail);
+                let gate = written(0, &self.draft.reverse_path());
                 self.session.answer(asked, gate, &mut out);
             }
             Question::Rcpt(asked, rcpt) => {
@@ -78,16 +85,16 @@ impl Host {
                 let verdict = Verdict::of(path.split('-').next().unwrap());
                 self.session.answer(asked, verdict.gate(&path), &mut out);
                 if verdict == Verdict::Yes {
-                    self.draft.recipients.push(path);
+                    self.draft.recipients.push(rcpt);
                 }
             }
             Question::Open(asked) => {
-                let gate = written(1, &self.draft.reverse_path);
+                let gate = written(1, &self.draft.reverse_path());
                 self.session.answer(asked, gate, &mut out);
             }
             Question::Close(asked) => {
-                let filed = match written(2, &self.draft.reverse_path) {
-                    Gate::Accept => Filed::Queued(self.filed.len()),
+                let filed = match written(2, &self.draft.reverse_path()) {
+                    Gate::Accept | Gate::AcceptSaying(_) => Filed::Queued(self.filed.len()),
                     Gate::Refuse(refusal) => Filed::Refused(refusal),
                     Gate::HangUp(refusal) => Filed::HangUp(refusal),
                 };
@@ -116,6 +123,8 @@ struct Sender {
     session: client::Session,
     messages: VecDeque<Message>,
     content: Vec<u8>,
+    /// Octets of a chunk, where content goes in chunks.
+    chunk: Option<usize>,
     wire: Vec<u8>,
     story: Story,
 }
@@ -144,7 +153,8 @@ impl Sender {
                 idle
             }
             client::Event::SendContent(open) => {
-                for piece in self.content.chunks(piece) {
+                for piece in self.content.chunks(self.chunk.unwrap_or(piece)) {
+                    assert!(self.session.takes_content(), "the server offers PIPELINING");
                     self.session.content(&open, piece, &mut out);
                 }
                 return self.session.end_of_content(open, &mut out);
@@ -156,6 +166,7 @@ impl Sender {
             return self.session.quit(idle, &mut out);
         };
         let event = self.session.begin(idle, message.transaction(), &mut out);
+        self.chunk = message.is_binary().then_some(message.chunk);
         self.content = message.content;
         self.act(event, piece, now);
     }
@@ -168,6 +179,7 @@ pub(crate) fn run(plan: &Plan, sizes: &[usize]) -> Story {
         banner: "test".into(),
         content_octets_max: CONTENT_OCTETS_MAX,
         recipients_max: RECIPIENTS_MAX,
+        extensions: plan.extensions(),
         ..Setup::new("server.example".parse().unwrap(), plan.dialect)
     };
     let mut host = Host {
@@ -183,6 +195,7 @@ pub(crate) fn run(plan: &Plan, sizes: &[usize]) -> Story {
         session: client::Session::new(plan.dialect, "client.example".parse().unwrap(), now),
         messages: plan.messages.iter().cloned().collect(),
         content: Vec::new(),
+        chunk: None,
         wire: Vec::new(),
         story: Story::default(),
     };

@@ -11,7 +11,7 @@ mod plan;
 use drivers::{Draft, run};
 use plan::{ANOTHER, LOST, UNDECIDED, expect, plans};
 use postrider_mail::{Body, ForwardPath, ReversePath};
-use postrider_smtp::client::{self, Fate, Stage, Transaction};
+use postrider_smtp::client::{self, Fate, PassedOn, Stage, Transaction};
 use postrider_smtp::server::Dialect;
 use postrider_smtp::{Out, Silent};
 use proptest::prelude::*;
@@ -45,7 +45,7 @@ proptest! {
         let mut filed = story.filed.iter();
         let mut over = false;
         for message in plan.messages.iter() {
-            let expected = expect(message, plan.dialect, plan.plain);
+            let expected = expect(message, &plan);
             over = expected.over;
             let fates = if over {
                 &story.failure.as_ref().expect("the server hung up").fates
@@ -55,6 +55,9 @@ proptest! {
                 let outcome = outcome.unwrap();
                 let undeclared = plan.plain && message.body == Some(Body::EightBitMime);
                 prop_assert_eq!(outcome.body_undeclared, undeclared);
+                let all = PassedOn { dsn: true, deliver_by: true, priority: true, solicit: true };
+                let passed_on = if plan.extended() { all } else { PassedOn::default() };
+                prop_assert_eq!(outcome.passed_on, passed_on);
                 &outcome.fates
             };
             prop_assert_eq!(fates.len(), expected.fates.len());
@@ -62,10 +65,11 @@ proptest! {
                 prop_assert!(agrees(fate, expected), "{:?} is not {:?}", fate, expected);
             }
             if expected.filed {
-                let taken = fates.iter().enumerate().filter(|(_, fate)| matches!(fate, Fate::Accepted(_)));
+                let heard = message.heard(&plan);
+                let taken = fates.iter().zip(heard.recipients).filter(|(fate, _)| matches!(fate, Fate::Accepted(_)));
                 let draft = Draft {
-                    reverse_path: message.reverse_path(),
-                    recipients: taken.map(|(index, _)| message.recipient(index)).collect(),
+                    mail: Some(heard.mail),
+                    recipients: taken.map(|(_, rcpt)| rcpt).collect(),
                     content: message.content.clone(),
                 };
                 prop_assert_eq!(filed.next(), Some(&draft));

@@ -268,11 +268,25 @@ fn cells(message: &View, recipient: &RecipientView, pauses: &[PauseView], now: U
     [
         recipient.address.to_string(),
         recipient.key.to_string(),
-        words::standing(message, recipient).to_owned(),
+        standing(message, recipient, now),
         recipient.attempts.to_string(),
         next,
         last,
     ]
+}
+
+/// Where a recipient stands, and what hurries or slows it.
+fn standing(message: &View, recipient: &RecipientView, now: UnixMillis) -> String {
+    let mut text = words::standing(message, recipient, now).to_owned();
+    if recipient.state == Some(State::Waiting) {
+        if message.priority != 0 {
+            text.push_str(&format!(", priority {}", message.priority));
+        }
+        if let Some(by) = message.requests.by {
+            text.push_str(&format!(", wanted {}", words::due(by, now)));
+        }
+    }
+    text
 }
 
 /// The beginning of a long answer.

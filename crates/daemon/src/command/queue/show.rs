@@ -101,9 +101,7 @@ pub(super) fn described(message: &View, around: &Around<'_>) -> String {
         line("Message-ID", id.to_string());
     }
     line("Size", words::count(message.size, "octet"));
-    if message.priority != 0 {
-        line("Priority", message.priority.to_string());
-    }
+    requests(message, now, &mut line);
     match &message.held {
         Some(held) => {
             line("Held", format!("{}, since {}, {}", held.why, held.since, words::ago(held.since, now)));
@@ -120,6 +118,34 @@ pub(super) fn described(message: &View, around: &Around<'_>) -> String {
     text
 }
 
+/// What the sender asked for, beside the recipients (RFC 3461, 2852, 4865, 6710, 3865).
+fn requests(message: &View, now: UnixMillis, line: &mut impl FnMut(&str, String)) {
+    let asked = &message.requests;
+    if message.priority != 0 {
+        line("Priority", format!("{} (from 9, first, to -9, last; 0 is usual)", message.priority));
+    }
+    if let Some(release) = words::put_off(message, now) {
+        line("Put off", format!("by its sender until {release}, {}", words::due(release, now)));
+    }
+    if let Some(by) = asked.by {
+        let mode = asked.by_mode.as_ref().map_or("", |mode| mode.as_str());
+        line("Deliver by", format!("{by}, {}; {}", words::due(by, now), words::by_mode(mode)));
+    }
+    if let Some(envid) = &asked.envid {
+        line("Envelope id", format!("{envid} (ENVID, for notices)"));
+    }
+    if let Some(ret) = &asked.ret {
+        let what = if ret.as_str() == "FULL" { "the whole message" } else { "the headers" };
+        line("Returned", format!("a notice of failure brings back {what} (RET={ret})"));
+    }
+    if let Some(classes) = &asked.solicit {
+        line("Solicits", classes.to_string());
+    }
+    if asked.smtputf8 {
+        line("SMTPUTF8", "only to hosts that take addresses and headers beyond ASCII".into());
+    }
+}
+
 /// `from client.example at 192.0.2.7:2525, by ESMTP, TLSv1.3 …`.
 fn way(message: &View) -> Option<String> {
     let parts = [
@@ -132,6 +158,13 @@ fn way(message: &View) -> Option<String> {
     (!parts.is_empty()).then(|| parts.join(" "))
 }
 
+/// Whether ORCPT names another address than those that are shown in any case.
+fn says_more(orcpt: &str, recipient: &RecipientView) -> bool {
+    let address = orcpt.split_once(';').map_or(orcpt, |(_, address)| address);
+    let shown = recipient.given.as_ref().unwrap_or(&recipient.address);
+    address != shown.as_str()
+}
+
 fn about_recipient(message: &View, recipient: &RecipientView, around: &Around<'_>, text: &mut String) {
     let now = around.now;
     // Writing to a String cannot fail.
@@ -142,7 +175,7 @@ fn about_recipient(message: &View, recipient: &RecipientView, around: &Around<'_
     if let Some(via) = &recipient.via {
         let _ = write!(text, ", through the alias <{via}>");
     }
-    let _ = write!(text, "\n      {}", words::standing(message, recipient));
+    let _ = write!(text, "\n      {}", words::standing(message, recipient, now));
     if words::waits(message, recipient) {
         let _ = match words::is_paused(recipient, around.pauses) {
             true => write!(text, "; delivery is paused"),
@@ -167,6 +200,12 @@ fn about_recipient(message: &View, recipient: &RecipientView, around: &Around<'_
     let resting = around.destinations.iter().find(|one| one.key.as_str() == recipient.key.as_str());
     if let Some(resting) = resting.filter(|one| is_open && one.resting_until.is_some()) {
         let _ = writeln!(text, "      {} {}", recipient.key, destinations::state(resting, now));
+    }
+    if let Some(orcpt) = recipient.orcpt.as_ref().filter(|orcpt| says_more(orcpt.as_str(), recipient)) {
+        let _ = writeln!(text, "      its sender knows it as {orcpt} (ORCPT)");
+    }
+    if let Some(notify) = &recipient.notify {
+        let _ = writeln!(text, "      {}", words::wanted(notify.as_str()));
     }
     if let Some(owed) = recipient.owed {
         let _ = writeln!(text, "      {}", words::notice(owed));

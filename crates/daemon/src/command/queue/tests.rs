@@ -93,6 +93,57 @@ fn resting() -> DestinationView {
     }
 }
 
+/// A message whose sender asked for everything there is to ask for.
+fn demanding() -> View {
+    let requests = json!({
+        "smtputf8": true, "ret": "HDRS", "envid": "QQ+2B1", "by": ago(-90), "by_mode": "RT",
+        "release_at": ago(-30), "solicit": "net.example:ADV",
+    });
+    let asked =
+        json!({ "notify": "SUCCESS,DELAY", "orcpt": "rfc822;bob@list.example", "next_attempt": ago(-30) });
+    let quiet = json!({ "notify": "NEVER", "orcpt": "rfc822;c@local.example", "state": "delivered" });
+    let expanded = json!({ "state": "expanded", "owed": "success" });
+    let recipients = [
+        with(recipient(0, "b@local.example"), asked),
+        with(recipient(1, "c@local.example"), quiet),
+        with(recipient(2, "team@local.example"), expanded),
+    ];
+    view(with(message("38g4gvap40001", 5, &recipients), json!({ "priority": 4, "requests": requests })))
+}
+
+#[test]
+fn what_a_sender_asked_for_is_told() {
+    let message = demanding();
+    assert_snapshot!(described(&message, &around(&[], &[])), @r"
+    Message 38g4gvap40001
+      From         <a@client.example>
+      Received     2026-11-22T18:26:15.042Z, 5 min ago
+      Size         1300 octets
+      Priority     4 (from 9, first, to -9, last; 0 is usual)
+      Put off      by its sender until 2026-11-22T19:01:15.042Z, in 30 min
+      Deliver by   2026-11-22T20:01:15.042Z, in 1 h; then it comes back; each host that passes it on tells the sender
+      Envelope id  QQ+2B1 (ENVID, for notices)
+      Returned     a notice of failure brings back the headers (RET=HDRS)
+      Solicits     net.example:ADV
+      SMTPUTF8     only to hosts that take addresses and headers beyond ASCII
+      Given up     2026-11-27T18:26:15.042Z, in 4 d
+
+    3 recipients
+      <b@local.example>
+          put off; next try in 30 min; not tried yet; queued under local
+          its sender knows it as rfc822;bob@list.example (ORCPT)
+          the sender wants notices of success, delay (NOTIFY)
+      <c@local.example>
+          delivered; not tried yet
+          the sender wants no notice (NOTIFY=NEVER)
+      <team@local.example>
+          expanded; not tried yet
+          the sender is owed a notice of success
+    ");
+    let list = report(&[message], ALL, &health(&[]), NOW, None);
+    assert!(list.contains(" put off, priority 4, wanted in 1 h "), "{list}");
+}
+
 #[test]
 fn a_list_has_a_line_per_recipient() {
     let list = report(&messages(), ALL, &health(&[Some("local")]), NOW, None);

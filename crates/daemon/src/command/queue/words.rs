@@ -53,10 +53,11 @@ pub(super) fn path(address: &str) -> String {
 }
 
 /// Where a recipient of this message stands.
-pub(super) fn standing(message: &View, recipient: &RecipientView) -> &'static str {
+pub(super) fn standing(message: &View, recipient: &RecipientView, now: UnixMillis) -> &'static str {
     match recipient.state {
         Some(State::Waiting) if recipient.in_flight => "being delivered",
         Some(State::Waiting) if message.held.is_some() => "held",
+        Some(State::Waiting) if put_off(message, now).is_some() => "put off",
         Some(State::Waiting) => "waiting",
         Some(State::Delivered) => "delivered",
         Some(State::Relayed) => "relayed",
@@ -65,6 +66,30 @@ pub(super) fn standing(message: &View, recipient: &RecipientView) -> &'static st
         Some(State::Expired) => "expired",
         Some(State::Discarded) => "discarded",
         None => "unknown to this version",
+    }
+}
+
+/// Until when the sender has put a message off, while that lies ahead.
+pub(super) fn put_off(message: &View, now: UnixMillis) -> Option<UnixMillis> {
+    message.requests.release_at.filter(|release| *release > now)
+}
+
+/// What is to happen at the deadline that the sender gave.
+pub(super) fn by_mode(mode: &str) -> &'static str {
+    match mode {
+        "R" => "then it comes back",
+        "RT" => "then it comes back; each host that passes it on tells the sender",
+        "N" => "then its sender is told, and it is tried on",
+        "NT" => "then its sender is told, and it is tried on; each host that passes it on tells the sender",
+        _ => "what happens then this version does not know",
+    }
+}
+
+/// What the sender wants to hear about a recipient, as NOTIFY says it.
+pub(super) fn wanted(notify: &str) -> String {
+    match notify {
+        "NEVER" => "the sender wants no notice (NOTIFY=NEVER)".into(),
+        list => format!("the sender wants notices of {} (NOTIFY)", list.to_lowercase().replace(',', ", ")),
     }
 }
 
@@ -85,6 +110,7 @@ pub(super) fn notice(notice: Notice) -> &'static str {
     match notice {
         Notice::Failure => "the sender is owed a notice of failure",
         Notice::Delay => "the sender is owed a notice of delay",
+        Notice::Success => "the sender is owed a notice of success",
     }
 }
 

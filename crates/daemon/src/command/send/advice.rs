@@ -84,7 +84,7 @@ const ENHANCED: &[Row<(u16, u16)>] = &[
     ),
     (
         (1, 10),
-        "The recipient's domain says that it takes no mail at all (null MX).",
+        "The recipient's domain takes no mail at all: its DNS says so (null MX), or the host that keeps it.",
         Sender,
         "use another address",
     ),
@@ -150,7 +150,18 @@ const ENHANCED: &[Row<(u16, u16)>] = &[
         Sender,
         "send it in 7-bit encoding",
     ),
-    ((6, 7), "An address beyond ASCII is not taken here.", Sender, "use an ASCII address"),
+    (
+        (6, 7),
+        "An address beyond ASCII is not taken here, or not without SMTPUTF8.",
+        Sender,
+        "use an ASCII address, or a host that offers SMTPUTF8",
+    ),
+    (
+        (6, 9),
+        "A header beyond ASCII cannot go this way: a host does not offer SMTPUTF8.",
+        Sender,
+        "encode the header in ASCII",
+    ),
     ((7, 0), "The host's policy forbids it.", Host, "ask them which rule it was"),
     (
         (7, 1),
@@ -172,6 +183,13 @@ const ENHANCED: &[Row<(u16, u16)>] = &[
         "The host wants TLS before a login.",
         Sender,
         "use a program that encrypts: this one speaks plain text only",
+    ),
+    ((7, 15), "Messages of so low a priority are not taken now.", Sender, "wait, or ask for a higher one"),
+    (
+        (7, 16),
+        "The message is too large for its priority.",
+        Sender,
+        "make it smaller, or leave the priority out",
     ),
     ((7, 20), "The host found no valid DKIM signature.", SendersDomain, "have mail signed"),
     (
@@ -219,6 +237,8 @@ const CODES: &[Row<u16>] = &[
     ),
     (454, "The host cannot do TLS or logins at the moment.", Host, "see to it"),
     (455, "The host cannot take these parameters now.", Host, "wait"),
+    (458, "The host cannot send the waiting mail now (ETRN).", Host, "wait"),
+    (459, "The host sends no waiting mail at your word (ETRN).", Host, "ask them to allow it for the domain"),
     (
         500,
         "The host does not know this command.",
@@ -234,7 +254,12 @@ const CODES: &[Row<u16>] = &[
     (502, "The host does not do this command.", Sender, "do without it"),
     (503, "The commands came in the wrong order.", Sender, "follow the order EHLO, MAIL, RCPT, DATA"),
     (504, "The host does not do this parameter.", Sender, "leave it out"),
-    (521, "The host takes no mail at all.", Sender, "use another host"),
+    (
+        521,
+        "The host takes no mail at all, or none from a program that speaks like this.",
+        Sender,
+        "use another host, or see what the reply says",
+    ),
     (523, "The message is larger than the recipient takes.", Sender, "make it smaller"),
     (530, "The host wants a login or TLS first.", Sender, "use a program that can: this one does neither"),
     (534, "The way of logging in is too weak.", Sender, "use another mechanism"),
@@ -308,6 +333,7 @@ mod tests {
     use proptest::prelude::*;
     use std::collections::BTreeSet;
 
+    /// RFC 3463 §3.4, RFC 5321 §4.2.2, RFC 5321 §4.2.3
     #[test]
     fn the_enhanced_code_says_more_than_the_code() {
         let refused = |code, enhanced: &str| {

@@ -4,7 +4,7 @@
 
 use super::attachment;
 use super::field::{self, Field};
-use super::path::in_ascii;
+use super::path::in_header;
 use mail_builder::MessageBuilder;
 use mail_builder::headers::HeaderType;
 use mail_builder::headers::address::Address;
@@ -57,7 +57,7 @@ impl Draft<'_> {
     fn own_fields(&self, now: UnixMillis, id: u128) -> Result<Vec<(&'static str, HeaderType<'_>)>, String> {
         let sender = self.from.mailbox();
         let mut fields = vec![("Date", Raw::new(now.rfc5322()).into())];
-        match sender.and_then(in_ascii) {
+        match sender.map(in_header) {
             Some(address) => fields.push(("From", Address::from(address).into())),
             None if self.fields.iter().any(|field| field.name() == "From") => {}
             None => return Err("a message from <> needs an author: add --header 'From: …'".into()),
@@ -74,7 +74,7 @@ impl Draft<'_> {
     /// Postmaster without a domain is nobody that a header could name.
     fn addressees(&self) -> Address<'static> {
         let mailboxes = self.to.iter().filter_map(ForwardPath::mailbox);
-        let list: Vec<Address<'_>> = mailboxes.filter_map(in_ascii).map(Address::from).collect();
+        let list: Vec<Address<'_>> = mailboxes.map(in_header).map(Address::from).collect();
         match list.is_empty() {
             true => Address::new_group(Some("undisclosed-recipients"), list),
             false => Address::new_list(list),

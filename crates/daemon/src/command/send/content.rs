@@ -8,6 +8,7 @@ use std::fmt;
 pub(super) struct Content {
     octets: Vec<u8>,
     has_8bit: bool,
+    has_utf8_header: bool,
     longest_line: usize,
 }
 
@@ -45,7 +46,8 @@ impl Content {
         if ends_open {
             octets.extend_from_slice(b"\r\n");
         }
-        Ok(Self { octets, has_8bit: found.has_8bit, longest_line: found.longest_line })
+        let has_utf8_header = found.has_8bit && has_utf8_header(&octets);
+        Ok(Self { octets, has_8bit: found.has_8bit, has_utf8_header, longest_line: found.longest_line })
     }
 
     /// The octets, dots not stuffed.
@@ -61,6 +63,12 @@ impl Content {
     /// Whether there are octets beyond ASCII, so that BODY=8BITMIME is to be declared (RFC 6152).
     pub(super) fn has_8bit(&self) -> bool {
         self.has_8bit
+    }
+
+    /// Whether the header section is UTF-8 beyond ASCII, which only SMTPUTF8 can carry (RFC 6532 §3). What is
+    /// neither ASCII nor UTF-8 is nothing that any host could be told of.
+    pub(super) fn has_utf8_header(&self) -> bool {
+        self.has_utf8_header
     }
 
     /// Octets of the longest line, without its line end.
@@ -103,6 +111,21 @@ fn look(raw: &[u8]) -> Result<Found, Unsendable> {
     Ok(found)
 }
 
+/// Whether a line is a field or continues one (RFC 5322 §2.2).
+fn is_of_header(line: &[u8]) -> bool {
+    let folded = line.starts_with(b" ") || line.starts_with(b"\t");
+    let colon = line.iter().position(|&b| b == b':');
+    folded || colon.is_some_and(|at| at > 0 && line[..at].iter().all(u8::is_ascii_graphic))
+}
+
+fn has_utf8_header(octets: &[u8]) -> bool {
+    let lines = octets.split_inclusive(|&b| b == b'\n');
+    // A line that is no field and continues none ends a header section too: some files have none.
+    let end = lines.take_while(|line| is_of_header(line)).map(<[u8]>::len).sum();
+    let header: &[u8] = &octets[..end];
+    !header.is_ascii() && std::str::from_utf8(header).is_ok()
+}
+
 fn with_crlf(raw: &[u8], bare_lfs: usize) -> Vec<u8> {
     let mut octets = Vec::with_capacity(raw.len() + bare_lfs + "\r\n".len());
     for line in raw.split_inclusive(|&b| b == b'\n') {
@@ -132,6 +155,17 @@ mod tests {
         assert_eq!(wire("a\nb\r\n\nc").unwrap(), "a\r\nb\r\n\r\nc\r\n");
         assert_eq!(wire("a\r\n").unwrap(), "a\r\n");
         assert_eq!(wire("\n").unwrap(), "\r\n");
+    }
+
+    #[test]
+    fn only_a_header_section_in_utf8_needs_smtputf8() {
+        let needs = |raw: &[u8]| Content::new(raw.to_vec()).unwrap().has_utf8_header();
+        assert!(needs("Subject: grün\n\ntext\n".as_bytes()));
+        assert!(needs("Subject: a\n grün\n\ntext\n".as_bytes()));
+        for without in ["Subject: a\n\ngrün\n", "grün, without a header\n", "Subject: a\ngrün\n"] {
+            assert!(!needs(without.as_bytes()), "{without}");
+        }
+        assert!(!needs(b"Subject: gr\xfcn\n\ntext\n"), "neither ASCII nor UTF-8");
     }
 
     #[test]

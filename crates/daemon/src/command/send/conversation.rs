@@ -24,6 +24,8 @@ pub(super) struct Ended {
     pub(super) failure: Option<Failure>,
     /// Octets beyond ASCII went to a host that does not offer 8BITMIME.
     pub(super) body_undeclared: bool,
+    /// A host was given the message that does not offer DSN.
+    pub(super) dsn_unsaid: bool,
 }
 
 /// One connection, one message.
@@ -59,7 +61,12 @@ impl<'a> Conversation<'a> {
     pub(super) async fn send(mut self, transaction: Transaction, content: &[u8]) -> Ended {
         let count = transaction.recipients.len();
         let mut asked: Vec<usize> = (0..count).collect();
-        let mut ended = Ended { fates: vec![Fate::Undecided; count], failure: None, body_undeclared: false };
+        let mut ended = Ended {
+            fates: vec![Fate::Undecided; count],
+            failure: None,
+            body_undeclared: false,
+            dsn_unsaid: false,
+        };
         let mut event = Event::NeedInput;
         loop {
             event = match event {
@@ -68,6 +75,7 @@ impl<'a> Conversation<'a> {
                 Event::SendContent(open) => self.send_content(open, content).await,
                 Event::Finished(outcome, idle) => {
                     ended.body_undeclared |= outcome.body_undeclared;
+                    ended.dsn_unsaid |= !outcome.passed_on.dsn;
                     asked = ended.record(&asked, outcome.fates);
                     if asked.is_empty() {
                         self.quit(idle).await;

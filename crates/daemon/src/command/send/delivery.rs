@@ -2,6 +2,8 @@
 
 use super::content::Content;
 use super::conversation::{Conversation, Ended};
+use super::dsn::Dsn;
+use super::path::needs_utf8;
 use super::show::Show;
 use postrider_mail::{Body, ForwardPath, Host, ReversePath};
 use postrider_smtp::client::Transaction;
@@ -16,6 +18,7 @@ pub(super) struct Delivery<'a> {
     pub(super) dialect: Dialect,
     pub(super) reverse_path: &'a ReversePath,
     pub(super) content: &'a Content,
+    pub(super) dsn: &'a Dsn,
     /// The name to say; the address of this end where there is none.
     pub(super) helo: Option<&'a Host>,
     /// The longest wait; the engine's timeouts where there is none.
@@ -34,6 +37,15 @@ impl Delivery<'_> {
         let mut transaction = Transaction::new(self.reverse_path.clone(), recipients);
         transaction.mail.size = u64::try_from(self.content.octets().len()).ok();
         transaction.mail.body = self.content.has_8bit().then_some(Body::EightBitMime);
+        transaction.mail.smtputf8 = self.content.has_utf8_header()
+            || self.reverse_path.mailbox().is_some_and(needs_utf8)
+            || transaction.recipients.iter().filter_map(|rcpt| rcpt.forward_path.mailbox()).any(needs_utf8);
+        transaction.mail.ret = self.dsn.ret;
+        transaction.mail.envid = self.dsn.envid.clone();
+        for recipient in &mut transaction.recipients {
+            recipient.notify = self.dsn.notify;
+            recipient.orcpt = self.dsn.orcpt.clone();
+        }
         let conversation = Conversation::new(stream, self.dialect, name, self.patience, show);
         conversation.send(transaction, self.content.octets()).await
     }

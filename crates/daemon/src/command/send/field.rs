@@ -139,6 +139,7 @@ mod tests {
         }
     }
 
+    /// RFC 2047 §2, RFC 2047 §5
     #[test]
     fn beyond_ascii_only_text_and_display_names_can_be_encoded() {
         let value = |text: &str| text.parse::<Field>().map(|field| field.value);

@@ -5,18 +5,17 @@ use postrider_mail::{ForwardPath, Host, Mailbox, ReversePath};
 
 /// `--from`: an address with or without its brackets; `<>` for the null reverse-path.
 pub(super) fn reverse_path(text: &str) -> Result<ReversePath, String> {
-    let path: ReversePath =
-        without_brackets(text).parse().map_err(|error: AddressError| error.to_string())?;
-    sendable(path.mailbox())?;
-    Ok(path)
+    without_brackets(text).parse().map_err(|error: AddressError| error.to_string())
 }
 
 /// `--to`: an address with or without its brackets, or `postmaster`.
 pub(super) fn forward_path(text: &str) -> Result<ForwardPath, String> {
-    let path: ForwardPath =
-        without_brackets(text).parse().map_err(|error: AddressError| error.to_string())?;
-    sendable(path.mailbox())?;
-    Ok(path)
+    without_brackets(text).parse().map_err(|error: AddressError| error.to_string())
+}
+
+/// The address as a header spells it: in ASCII where that can be, else as it is (RFC 6532 §3.2).
+pub(super) fn in_header(mailbox: &Mailbox) -> String {
+    in_ascii(mailbox).unwrap_or_else(|| mailbox.to_string())
 }
 
 /// The address as headers and commands spell it: the domain by its A-labels where it is not ASCII
@@ -34,13 +33,9 @@ fn without_brackets(text: &str) -> &str {
     text.strip_prefix('<').and_then(|text| text.strip_suffix('>')).unwrap_or(text)
 }
 
-fn sendable(mailbox: Option<&Mailbox>) -> Result<(), String> {
-    match mailbox {
-        Some(mailbox) if in_ascii(mailbox).is_none() => {
-            Err("the part before the @ must be ASCII to be sent".into())
-        }
-        _ => Ok(()),
-    }
+/// Whether only a host that offers SMTPUTF8 can be told of this address (RFC 6531 §3.3).
+pub(super) fn needs_utf8(mailbox: &Mailbox) -> bool {
+    in_ascii(mailbox).is_none()
 }
 
 #[cfg(test)]
@@ -52,7 +47,7 @@ mod tests {
         assert_eq!(forward_path("<a@b.example>"), forward_path("a@b.example"));
         assert_eq!(reverse_path("<>"), Ok(ReversePath::Null));
         assert_eq!(forward_path("postmaster"), Ok(ForwardPath::Postmaster));
-        for bad in ["a", "<a@b", "a@b>", "A <a@b>", "a@b c", "ä@b.example", "a@b\r\nDATA"] {
+        for bad in ["a", "<a@b", "a@b>", "A <a@b>", "a@b c", "a@b\r\nDATA"] {
             assert!(forward_path(bad).is_err() && reverse_path(bad).is_err(), "{bad:?}");
         }
     }
@@ -60,6 +55,14 @@ mod tests {
     #[test]
     fn a_domain_beyond_ascii_is_spelled_by_its_a_labels() {
         let Ok(ForwardPath::Mailbox(mailbox)) = forward_path("a@bücher.example") else { panic!() };
-        assert_eq!(in_ascii(&mailbox).unwrap(), "a@xn--bcher-kva.example");
+        assert_eq!(in_header(&mailbox), "a@xn--bcher-kva.example");
+        assert!(!needs_utf8(&mailbox));
+    }
+
+    #[test]
+    fn a_local_part_beyond_ascii_needs_a_host_that_takes_it() {
+        let Ok(ForwardPath::Mailbox(mailbox)) = forward_path("jörg@bücher.example") else { panic!() };
+        assert_eq!(in_header(&mailbox), "jörg@bücher.example");
+        assert!(needs_utf8(&mailbox));
     }
 }

@@ -42,6 +42,7 @@ pub(super) struct Part<'a> {
     /// Hosts from which nothing came at all.
     silent: usize,
     pub(super) body_undeclared: bool,
+    pub(super) dsn_unsaid: bool,
 }
 
 impl<'a> Part<'a> {
@@ -65,6 +66,7 @@ impl<'a> Part<'a> {
             hosts: Vec::new(),
             silent: 0,
             body_undeclared: false,
+            dsn_unsaid: false,
         }
     }
 
@@ -76,6 +78,7 @@ impl<'a> Part<'a> {
     /// Keeps what a conversation decided for the recipients at these places.
     pub(super) fn record(&mut self, places: &[usize], ended: Ended) {
         self.body_undeclared |= ended.body_undeclared;
+        self.dsn_unsaid |= ended.dsn_unsaid;
         for (&at, fate) in places.iter().zip(ended.fates) {
             // What an earlier host said is worth more than nothing.
             if fate != Fate::Undecided {

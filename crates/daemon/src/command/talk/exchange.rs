@@ -32,6 +32,14 @@ pub(super) enum Verb {
     Reset,
     /// VRFY
     Verify,
+    /// EXPN
+    Expand,
+    /// ETRN (RFC 1985 §5).
+    Turn,
+    /// XCLIENT: another greeting follows.
+    Xclient,
+    /// XFORWARD
+    Xforward,
     /// AUTH, and each further line of a login (RFC 4954).
     Auth,
     /// QUIT
@@ -179,6 +187,10 @@ impl Exchange {
             b"DATA" => Verb::Data,
             b"RSET" => Verb::Reset,
             b"VRFY" => Verb::Verify,
+            b"EXPN" => Verb::Expand,
+            b"ETRN" => Verb::Turn,
+            b"XCLIENT" => Verb::Xclient,
+            b"XFORWARD" => Verb::Xforward,
             b"QUIT" => Verb::Quit,
             b"AUTH" => {
                 // AUTH mechanism [initial-response]
@@ -221,6 +233,8 @@ impl Exchange {
             (Verb::Auth, Class::Intermediate) => self.turn = Turn::Credentials,
             (Verb::Quit, _) => self.turn = Turn::Over,
             (Verb::Hello, Class::Completed) => self.progress = Progress::Greeted,
+            // The host begins anew, with a greeting (220).
+            (Verb::Xclient, Class::Completed) => self.progress = Progress::Connected,
             (Verb::Reset, Class::Completed) | (Verb::End | Verb::Chunk { last: true }, _) => self.close(),
             (Verb::Mail, Class::Completed) => self.progress = Progress::Sender,
             (Verb::Rcpt, Class::Completed) => {
@@ -292,6 +306,19 @@ mod tests {
         play(&mut exchange, &[("BDAT 99999999999999999999", &[501]), ("BDAT 9", &[])]);
         exchange.replied(&reply(502));
         assert!(exchange.takes_commands());
+    }
+
+    #[test]
+    fn the_session_begins_anew_behind_xclient() {
+        let mut exchange = Exchange::new(Dialect::Smtp);
+        exchange.replied(&reply(220));
+        play(
+            &mut exchange,
+            &[("EHLO a", &[250]), ("MAIL FROM:<a@b>", &[250]), ("XCLIENT ADDR=1.2.3.4", &[503])],
+        );
+        assert_eq!(exchange.progress, Progress::Sender);
+        play(&mut exchange, &[("RSET", &[250]), ("xclient addr=1.2.3.4", &[220])]);
+        assert_eq!(exchange.progress, Progress::Connected);
     }
 
     #[test]

@@ -44,7 +44,8 @@ impl Trip<'_> {
         let at_the_door = matches!(failure.stage, Stage::Greeting | Stage::Hello);
         match self.progress.is_done() {
             true => Tried::Done,
-            false if others > 0 && at_the_door => Tried::WaitForTurn,
+            // Whoever takes no mail at all (RFC 7504 §3) has no turn to wait for.
+            false if others > 0 && at_the_door && !failure.takes_no_mail() => Tried::WaitForTurn,
             false => Tried::Next,
         }
     }
@@ -97,7 +98,8 @@ impl Trip<'_> {
             }
         }
         let Some(lent) = self.lent else { return };
-        if lent.connection.messages() >= self.settings.outbound.messages_per_connection {
+        let messages_max = self.settings.outbound.messages_per_connection;
+        if lent.connection.messages() >= messages_max || lent.connection.is_spent() {
             tokio::spawn(crate::destinations::end(*lent));
         } else {
             self.server.destinations.give(lent, self.server.world.instant());
