@@ -137,17 +137,23 @@ pub struct OriginalRecipient {
 }
 
 impl OriginalRecipient {
-    /// An address of the Internet's mail: type `rfc822`, or `utf-8` where it is not ASCII.
-    pub fn of(mailbox: &crate::Mailbox) -> Self {
+    /// An address of the Internet's mail: type `rfc822`, or `utf-8` where it is not ASCII. `None`: its ASCII form
+    /// is longer than the parameter may be (80 letters of three octets are).
+    pub fn of(mailbox: &crate::Mailbox) -> Option<Self> {
         let address = mailbox.to_string();
         let kind = if address.is_ascii() { "rfc822" } else { "utf-8" };
-        Self { kind: kind.into(), address: address.into() }
+        Self { kind: kind.into(), address: address.into() }.bounded().ok()
+    }
+
+    /// Whatever it came as, it must be possible to pass it on in ASCII.
+    fn bounded(self) -> Result<Self, NotXtext> {
+        if self.to_xtext(false).len() <= ORCPT_OCTETS_MAX { Ok(self) } else { Err(NotXtext) }
     }
 
     /// From the parameter's value.
     ///
     /// # Errors
-    /// It is too long, has no type, or its address is no xtext.
+    /// It is too long, in this form or in ASCII; it has no type, or its address is no xtext.
     pub fn from_xtext(value: &str) -> Result<Self, NotXtext> {
         if value.len() > ORCPT_OCTETS_MAX {
             return Err(NotXtext);
@@ -157,7 +163,7 @@ impl OriginalRecipient {
             return Err(NotXtext);
         }
         let address = if is_utf8(kind) { xtext::decode_utf8(address)? } else { xtext::decode(address)? };
-        Ok(Self { kind: kind.into(), address: address.into() })
+        Self { kind: kind.into(), address: address.into() }.bounded()
     }
 
     /// The parameter's value; `utf8`: the next host takes SMTPUTF8, so that UTF-8 may stand in it.
@@ -201,7 +207,7 @@ impl FromStr for OriginalRecipient {
         if !is_atom(kind) || address.is_empty() || address.chars().any(char::is_control) {
             return Err(NotXtext);
         }
-        Ok(Self { kind: kind.into(), address: address.into() })
+        Self { kind: kind.into(), address: address.into() }.bounded()
     }
 }
 
@@ -243,6 +249,15 @@ mod tests {
         {
             assert!(OriginalRecipient::from_xtext(bad).is_err(), "{bad}");
         }
+    }
+
+    /// RFC 3461 §4.2
+    #[test]
+    fn an_original_recipient_can_always_be_passed_on_in_ascii() {
+        let long = "你".repeat(80);
+        assert!(OriginalRecipient::from_xtext(&format!("utf-8;{long}@y")).is_err());
+        assert_eq!(OriginalRecipient::of(&format!("{long}@y").parse().unwrap()), None);
+        assert!(OriginalRecipient::of(&format!("{}@y", "你".repeat(50)).parse().unwrap()).is_some());
     }
 
     /// RFC 3461 §4.4

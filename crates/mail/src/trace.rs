@@ -19,11 +19,15 @@ pub struct Received<'a> {
     pub greeting: &'a Greeting,
     /// The transaction was begun with SMTPUTF8 (RFC 6531 §4.3).
     pub utf8: bool,
+    /// The header section below holds UTF-8, so that this field may. It must not be the one that keeps a
+    /// message from hosts without SMTPUTF8.
+    pub utf8_below: bool,
     /// Our own name.
     pub by: &'a Domain,
     /// The message's id here.
     pub id: QueueId,
-    /// The forward-path, given only when the message has a single one: no recipient learns of another.
+    /// The forward-path, given only when the message has a single one: no recipient learns of another. Left
+    /// out where it would be the only UTF-8.
     pub sole_recipient: Option<&'a ForwardPath>,
     /// When it came.
     pub at: UnixMillis,
@@ -38,12 +42,27 @@ impl Received<'_> {
             None => literal.to_string(),
         }
     }
+
+    /// The forward-path, where it can be named.
+    fn recipient(&self) -> Option<String> {
+        let recipient = self.sole_recipient?;
+        let given = recipient.to_string();
+        if given.is_ascii() || self.utf8_below {
+            return Some(given);
+        }
+        let mailbox = recipient.mailbox()?;
+        let ascii = format!("{}@{}", mailbox.local(), mailbox.host().key());
+        Some(ascii).filter(|ascii| ascii.is_ascii())
+    }
 }
 
 impl fmt::Display for Received<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let literal = self.literal();
         match self.greeting.name.host() {
+            Some(Host::Domain(name)) if !name.as_str().is_ascii() => {
+                write!(f, "Received: from {} ({literal})\r\n", name.ascii())?;
+            }
             Some(name) => write!(f, "Received: from {name} ({literal})\r\n")?,
             // What is no host name is quoted in a comment, and only if it can stand in one.
             None => {
@@ -56,8 +75,8 @@ impl fmt::Display for Received<'_> {
             }
         }
         let with = With { protocol: self.greeting.protocol, utf8: self.utf8, tls: false, auth: false };
-        write!(f, "\tby {} (Postrider) with {with} id {}", self.by, self.id)?;
-        if let Some(recipient) = self.sole_recipient {
+        write!(f, "\tby {} (Postrider) with {with} id {}", self.by.ascii(), self.id)?;
+        if let Some(recipient) = self.recipient() {
             write!(f, "\r\n\tfor <{recipient}>")?;
         }
         write!(f, ";\r\n\t{}\r\n", self.at.rfc5322())
@@ -84,16 +103,21 @@ mod tests {
     use crate::peer::{Protocol, Service};
 
     fn received(helo: &str) -> String {
+        received_for(helo, "friend@local.example", false)
+    }
+
+    fn received_for(helo: &str, recipient: &str, utf8_below: bool) -> String {
         let peer = Peer::new("[::ffff:192.0.2.7]:2525".parse().unwrap(), Service::Mta);
         let greeting = Greeting { protocol: Protocol::Esmtp, name: helo.parse().unwrap_or(HeloName::none()) };
         let now = UnixMillis::new(1_795_372_275_042);
         Received {
             peer: &peer,
             greeting: &greeting,
-            utf8: false,
+            utf8: utf8_below,
+            utf8_below,
             by: &"mx.example.org".parse().unwrap(),
             id: IdMaker::new(0, 0, now, None).queue_id(now),
-            sole_recipient: Some(&"friend@local.example".parse().unwrap()),
+            sole_recipient: Some(&recipient.parse().unwrap()),
             at: now,
         }
         .to_string()
@@ -107,6 +131,23 @@ mod tests {
             "Received: from client.example ([192.0.2.7])\r\n\tby mx.example.org (Postrider) with ESMTP id \
              38g4gvap40001\r\n\tfor <friend@local.example>;\r\n\tSun, 22 Nov 2026 18:31:15 +0000\r\n"
         );
+    }
+
+    /// RFC 6531 §3.2
+    #[test]
+    fn a_received_field_is_never_the_only_utf8_of_a_message() {
+        let host = "b\u{fc}cher.example";
+        assert!(received(host).starts_with("Received: from xn--bcher-kva.example ("));
+        let named = |recipient: &str, utf8_below| {
+            let field = received_for(host, recipient, utf8_below);
+            assert!(utf8_below || field.is_ascii());
+            let (_, rest) = field.split_once("\r\n\tfor <")?;
+            rest.split('>').next().map(str::to_owned)
+        };
+        let (domain, local) = (format!("ann@{host}"), format!("j\u{f6}rg@{host}"));
+        assert_eq!(named(&domain, false).as_deref(), Some("ann@xn--bcher-kva.example"));
+        assert_eq!((named(&domain, true), named(&local, true)), (Some(domain), Some(local.clone())));
+        assert_eq!(named(&local, false), None);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 
 mod table;
 
-use postrider_mail::limits::{ORCPT_OCTETS_MAX, PATH_OCTETS_MAX};
+use postrider_mail::limits::PATH_OCTETS_MAX;
 use postrider_mail::{ForwardPath, Mailbox, OriginalRecipient, ReversePath};
 use serde::Deserialize;
 use serde::de::IntoDeserializer;
@@ -51,14 +51,12 @@ fn prints_as_itself(mailbox: &Mailbox) {
     assert_eq!(printed.parse::<Mailbox>().as_ref(), Ok(mailbox), "{printed}");
     assert!(printed.len() <= PATH_OCTETS_MAX - "<>".len(), "{printed}");
     assert!(!printed.chars().any(char::is_control), "{printed:?}");
-    let orcpt = OriginalRecipient::of(mailbox);
+    // Three octets of UTF-8 may be ten in ASCII, more than the parameter may have.
+    let Some(orcpt) = OriginalRecipient::of(mailbox) else { return };
     assert_eq!(orcpt.address(), printed);
     for utf8 in [true, false] {
         let xtext = orcpt.to_xtext(utf8);
-        // Three octets of UTF-8 may be ten in ASCII, more than the parameter may have.
-        if xtext.len() <= ORCPT_OCTETS_MAX {
-            assert_eq!(OriginalRecipient::from_xtext(&xtext).as_ref(), Ok(&orcpt), "ORCPT of {printed}");
-        }
+        assert_eq!(OriginalRecipient::from_xtext(&xtext).as_ref(), Ok(&orcpt), "ORCPT of {printed}");
     }
 }
 

@@ -77,7 +77,7 @@ impl Setting {
             mail.solicit = "net.example:ADV".parse().ok();
             for rcpt in &mut recipients {
                 rcpt.notify = Some(Notify::SUCCESS.and(Notify::DELAY));
-                rcpt.orcpt = rcpt.forward_path.mailbox().map(OriginalRecipient::of);
+                rcpt.orcpt = rcpt.forward_path.mailbox().and_then(OriginalRecipient::of);
             }
         }
         Transaction { mail, recipients }

@@ -76,6 +76,7 @@ impl Setting {
         #[expect(clippy::expect_used, reason = "it is a name")]
         let mut setup = Setup::new("mx.example".parse().expect("a name"), dialect);
         setup.banner = "ready".into();
+        setup.extensions = Extensions::for_any_peer();
         if !self.has(Self::LARGE) {
             (setup.content_octets_max, setup.recipients_max) = (SMALL_CONTENT_OCTETS, SMALL_RECIPIENTS);
         }
@@ -95,7 +96,7 @@ impl Setting {
                 no_soliciting: Some("net.example:ADV".parse().ok()),
                 xclient: true,
                 xforward: true,
-                ..Extensions::default()
+                ..Extensions::for_any_peer()
             };
         }
         setup

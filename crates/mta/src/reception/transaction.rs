@@ -85,7 +85,7 @@ impl Transaction {
 /// name a recipient that the sender knows (RFC 3461 §5.2.7.2).
 fn first_name(given: &ForwardPath, address: &Mailbox, destination: &Mailbox) -> Option<OriginalRecipient> {
     let known_to_sender = given.mailbox().unwrap_or(address);
-    (known_to_sender != destination).then(|| OriginalRecipient::of(known_to_sender))
+    Some(known_to_sender).filter(|known| *known != destination).and_then(OriginalRecipient::of)
 }
 
 /// What is asked of each address behind an alias: its success is the expansion, which is told here

@@ -127,7 +127,7 @@ fn smtputf8_is_said_where_something_needs_it() {
 #[test]
 fn an_original_recipient_in_utf8_is_said_as_the_peer_can_read_it() {
     let mut message = to(&["x@y"]);
-    message.recipients[0].orcpt = Some(OriginalRecipient::of(&"jörg@y".parse().unwrap()));
+    message.recipients[0].orcpt = OriginalRecipient::of(&"jörg@y".parse().unwrap());
     let no = "finished (dsn): [refused at RCPT 550 no]";
     for (extensions, orcpt) in [(&["DSN"][..], "j\\x{F6}rg@y"), (&["DSN", "SMTPUTF8"], "j\\x{F6}rg@y")] {
         let rcpt = format!("RCPT TO:<x@y> ORCPT=utf-8;{orcpt}");

@@ -97,7 +97,7 @@ fn message_of(
         message.mail.solicit = Some("net.example:ADV".parse().unwrap());
         for rcpt in &mut message.recipients {
             rcpt.notify = Some(Notify::FAILURE);
-            rcpt.orcpt = rcpt.forward_path.mailbox().map(OriginalRecipient::of);
+            rcpt.orcpt = rcpt.forward_path.mailbox().and_then(OriginalRecipient::of);
         }
     }
     (message, content)

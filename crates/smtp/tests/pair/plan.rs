@@ -98,7 +98,7 @@ impl Message {
             mail.solicit = Some("net.example:ADV".parse().unwrap());
             for rcpt in &mut transaction.recipients {
                 rcpt.notify = Some(Notify::DELAY);
-                rcpt.orcpt = rcpt.forward_path.mailbox().map(OriginalRecipient::of);
+                rcpt.orcpt = rcpt.forward_path.mailbox().and_then(OriginalRecipient::of);
             }
         }
         transaction
@@ -139,15 +139,12 @@ impl Plan {
 
     pub(crate) fn extensions(&self) -> Extensions {
         if self.offers_all {
-            return Extensions { no_soliciting: Some(None), ..Extensions::default() };
+            return Extensions { no_soliciting: Some(None), ..Extensions::for_any_peer() };
         }
         Extensions {
             smtputf8: false,
             chunking: false,
-            dsn: false,
             limits: false,
-            priority: false,
-            deliver_by: None,
             ..Extensions::default()
         }
     }
