@@ -33,7 +33,7 @@ pub struct Body {
 pub enum Fate {
     /// Octet by octet what was handed in, on the wire and where it was stored.
     Same,
-    /// The same, but for the CRLF that its last line lacked.
+    /// The same, and a CRLF more at its end, which its last line may have lacked.
     Ended,
     /// Someone that is not us has changed it; what passed us is what was stored.
     Theirs,
@@ -56,10 +56,9 @@ impl fmt::Display for Fate {
 }
 
 impl Body {
-    /// Its sender at this domain.
-    pub fn sender(&self, domain: &str) -> String {
-        let local = if self.kind == Kind::Utf8 { "grüße" } else { self.name };
-        format!("{local}@{domain}")
+    /// Its sender on a way, whose mailbox is that of its recipient.
+    pub fn sender(&self, way: &str, domain: &str) -> String {
+        self.recipient(domain).replace('@', &format!("+{}.{}@", self.name, way.replace(' ', "-")))
     }
 
     /// A recipient at this domain.
@@ -106,21 +105,10 @@ impl Body {
         lf(&self.content)
     }
 
-    /// The text behind the header, lines ending in LF.
-    pub fn text(&self) -> Option<Vec<u8>> {
+    /// The text behind the header.
+    pub fn text(&self) -> Option<&[u8]> {
         let at = self.content.windows(4).position(|four| four == b"\r\n\r\n")?;
-        Some(lf(&self.content[at + 4..]))
-    }
-
-    /// What `there` is of this: the same, with its last line ended, or something else.
-    pub fn compare(&self, there: &[u8]) -> Fate {
-        if there == self.content {
-            Fate::Same
-        } else if !self.ends() && there.strip_suffix(b"\r\n").is_some_and(|there| there == self.content) {
-            Fate::Ended
-        } else {
-            Fate::Theirs
-        }
+        Some(&self.content[at + 4..])
     }
 }
 
@@ -156,7 +144,7 @@ pub fn all() -> Vec<Body> {
         ("dots", SevenBit, ascii(".\r\n..\r\n.x\r\n...\r\n\r\n.\r\n . \r\n..\r\n")),
         ("spaces", SevenBit, ascii(spaces)),
         ("long", SevenBit, ascii(&long)),
-        ("100kB", SevenBit, ascii(&lines)),
+        ("100kb", SevenBit, ascii(&lines)),
         ("empty", SevenBit, ascii("")),
         ("header", SevenBit, b"From: a@client.example\r\nSubject: no line behind the header\r\n".to_vec()),
         ("blank", SevenBit, b"\r\nno header, but the line behind it\r\n".to_vec()),

@@ -56,6 +56,14 @@ impl Client {
         self.stream.write_all(octets).unwrap();
     }
 
+    /// Sends octets in as few writes as it takes.
+    ///
+    /// # Errors
+    /// The connection is gone.
+    pub fn write(&mut self, octets: &[u8]) -> io::Result<()> {
+        self.stream.write_all(octets)
+    }
+
     /// Sends octets as a person types them: each a write, and a segment, of its own.
     ///
     /// # Errors
@@ -74,16 +82,26 @@ impl Client {
     /// # Errors
     /// The connection broke, or nothing came within [`PATIENCE`].
     pub fn reply(&mut self) -> io::Result<Option<String>> {
+        Ok(self.reply_lines()?.pop())
+    }
+
+    /// All lines of the next reply, without their line ends; none when the server closed instead.
+    ///
+    /// # Errors
+    /// The connection broke, or nothing came within [`PATIENCE`].
+    pub fn reply_lines(&mut self) -> io::Result<Vec<String>> {
+        let mut lines = Vec::new();
         loop {
             while let Some(end) = self.heard.windows(2).position(|two| two == b"\r\n") {
                 let line: Vec<u8> = self.heard.drain(..end + 2).collect();
+                lines.push(String::from_utf8_lossy(&line[..end]).into_owned());
                 if line.get(3) != Some(&b'-') {
-                    return Ok(Some(String::from_utf8_lossy(&line[..end]).into_owned()));
+                    return Ok(lines);
                 }
             }
             let mut room = [0; 4096];
             match self.stream.read(&mut room)? {
-                0 if self.heard.is_empty() => return Ok(None),
+                0 if self.heard.is_empty() && lines.is_empty() => return Ok(lines),
                 0 => return Err(ErrorKind::UnexpectedEof.into()),
                 octets => self.heard.extend_from_slice(&room[..octets]),
             }

@@ -99,7 +99,7 @@ impl Drop for Dns {
 }
 
 /// The folders below `usr/lib` of an unpacked package, for the loader: one is named after the architecture.
-fn libraries(root: &Path) -> OsString {
+pub(crate) fn libraries(root: &Path) -> OsString {
     let folders = fs::read_dir(root.join("usr/lib")).unwrap();
     std::env::join_paths(folders.map(|folder| folder.unwrap().path())).unwrap()
 }

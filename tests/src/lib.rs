@@ -14,6 +14,7 @@ pub mod client;
 pub mod crash;
 pub mod dns;
 pub mod exim;
+pub mod haproxy;
 pub mod javascript;
 pub mod limits;
 pub mod load;

@@ -5,8 +5,9 @@
 use crate::bodies::{Body, Fate};
 
 /// What the signs of a table mean.
-const LEGEND: &str = "= the same octet by octet   + the same, its last line ended   ~ changed by the other program, not by us   \
-                      a status: refused or returned with it   - not sent";
+const LEGEND: &str = "\
+= the same octet by octet   + the same, and a CRLF more at its end   ~ changed by the other program, not by us
+- not sent                  a status: refused, or returned, with it";
 
 /// A table: a row for each way, a column for each body.
 #[derive(Default)]
@@ -18,7 +19,6 @@ pub struct Matrix {
 impl Matrix {
     /// A way, and what became of each body on it.
     pub fn row(&mut self, way: &str, fates: Vec<Fate>) {
-        println!("{way}: done");
         self.rows.push((way.to_owned(), fates));
     }
 

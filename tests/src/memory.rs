@@ -15,6 +15,11 @@ impl<'s> Memory<'s> {
         Self { server, before_kib: server.resident_kib() }
     }
 
+    /// What it used at first, in KiB.
+    pub fn before_kib(&self) -> u64 {
+        self.before_kib
+    }
+
     /// What it uses now beyond what it used at first, in KiB.
     pub fn grown_kib(&self) -> u64 {
         self.server.resident_kib().saturating_sub(self.before_kib)

@@ -4,6 +4,7 @@
 #![expect(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod black_hole;
+mod rude;
 mod talk;
 
 pub use black_hole::BlackHole;
@@ -50,6 +51,16 @@ pub enum Fault {
     Mutters(&'static str),
     /// Says nothing more, and waits until the other side has gone.
     Silence,
+    /// Says these octets as they stand, and then nothing more.
+    Gabbles(&'static [u8]),
+    /// Says the first, and then the second without end, until the other side has gone.
+    Floods(&'static str, &'static str),
+    /// Says this without end, an octet at a time.
+    Drips(&'static str),
+    /// Closes its side, and reads on until the other side has gone.
+    HalfCloses,
+    /// Neither says nor reads anything more.
+    Deaf,
 }
 
 /// How a server behaves.

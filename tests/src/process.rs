@@ -158,7 +158,9 @@ impl Server {
     /// Sockets among them, its own listeners too.
     pub fn sockets(&self) -> usize {
         let descriptors = std::fs::read_dir(self.proc().join("fd")).unwrap();
-        let is_socket = |path: PathBuf| std::fs::read_link(path).is_ok_and(|to| to.to_string_lossy().starts_with("socket:"));
+        let is_socket = |path: PathBuf| {
+            std::fs::read_link(path).is_ok_and(|to| to.to_string_lossy().starts_with("socket:"))
+        };
         // What is closed meanwhile is none.
         descriptors.filter(|entry| entry.as_ref().is_ok_and(|entry| is_socket(entry.path()))).count()
     }
@@ -179,12 +181,13 @@ impl Drop for Server {
     }
 }
 
-/// The addresses in a line that says where the server listens: `listening  A` of `dev`, `listening="A B"` of
-/// `serve`.
+/// The addresses in a line that says where the server listens: `listening  A` of `dev`, `listening="A B /path"` of
+/// `serve`. Paths are Unix sockets.
 fn listening(line: &str) -> Option<Vec<SocketAddr>> {
     let (_, said) = line.split_once("listening")?;
     let said = said.trim_start_matches('=').trim_matches(['"', ' ']);
-    let addresses: Result<Vec<SocketAddr>, _> = said.split_whitespace().map(str::parse).collect();
+    let addresses: Result<Vec<SocketAddr>, _> =
+        said.split_whitespace().filter(|place| !place.starts_with('/')).map(str::parse).collect();
     addresses.ok().filter(|addresses| !addresses.is_empty())
 }
 

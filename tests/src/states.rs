@@ -6,6 +6,7 @@
 use crate::client::Client;
 use crate::process::Server;
 use crate::site::Site;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -117,7 +118,13 @@ impl Scene {
     /// One that greets at once: all states but the pause.
     #[track_caller]
     pub fn start() -> Self {
-        Self::with("", State::UNPAUSED.to_vec())
+        Self::start_with("")
+    }
+
+    /// The same with further sections in its configuration; `[limits]` stands open at their start.
+    #[track_caller]
+    pub fn start_with(sections: &str) -> Self {
+        Self::with(sections, State::UNPAUSED.to_vec())
     }
 
     /// One that makes everyone wait for its greeting: [`State::Pause`] alone.
@@ -129,11 +136,12 @@ impl Scene {
 
     #[track_caller]
     fn with(sections: &str, states: Vec<State>) -> Self {
+        raise_descriptors();
         let site = Site::new();
         site.configure(&format!(
-            "proxy_from = [\"{PROXY}\"]\nxclient_from = [\"{FRONT}\"]\n[domains.\"local.example\"]\n\
-             [limits]\nsessions_per_peer = 100000\n\
-             [[listener]]\naddress = \"127.0.0.2:0\"\nservice = \"lmtp\"\n{sections}"
+            "relay_from = [\"127.0.0.1\"]\nproxy_from = [\"{PROXY}\"]\nxclient_from = [\"{FRONT}\"]\n[domains.\"local.example\"]\n\
+             [[listener]]\naddress = \"127.0.0.2:0\"\nservice = \"lmtp\"\n\
+             [limits]\nsessions_per_peer = 100000\n{sections}"
         ));
         site.add_accounts(&[FRIEND, NEIGHBOUR]);
         let server = site.serve();
@@ -162,6 +170,12 @@ impl Scene {
         assert!(self.server.stop().success());
         self.site
     }
+}
+
+/// As many descriptors as we may have, for us and for the server: crowds need them.
+fn raise_descriptors() {
+    let limit = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum }).unwrap();
 }
 
 /// The same for a server that listens for SMTP and for LMTP.

@@ -5,6 +5,7 @@
 use crate::client::Client;
 use crate::process::Server;
 use rustix::process::Signal;
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
@@ -13,12 +14,29 @@ use std::path::Path;
 pub struct Transcript {
     /// The name of its file.
     pub name: String,
-    /// Whether the listener speaks LMTP.
-    pub lmtp: bool,
-    /// Whether it needs a server that only the engine's own driver has.
-    pub engine_only: bool,
+    /// What the server's configuration says besides; the tests know what stands for it.
+    pub settings: BTreeSet<String>,
+    /// On which listener.
+    pub listener: Listener,
+    /// What is sent stands in one write, for that is what it is about.
+    pub at_once: bool,
+    /// Why only the engine can play it.
+    pub engine_only: Option<String>,
+    /// Why `dev` cannot play it.
+    pub serve_only: Option<String>,
     /// What happens, in order.
     pub turns: Vec<Turn>,
+}
+
+/// The listeners of the server that plays, in the order of its configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Listener {
+    /// For SMTP.
+    Smtp,
+    /// For LMTP.
+    Lmtp,
+    /// For nobody.
+    Closed,
 }
 
 /// One line of a transcript.
@@ -28,6 +46,10 @@ pub enum Turn {
     Client(Vec<u8>),
     /// The server gives one reply, whose last line starts with one of these.
     Server(Vec<String>),
+    /// A line of the next reply starts so, behind its codes.
+    Present(String),
+    /// None does.
+    Absent(String),
     /// The server has ended the session.
     Closed,
     /// The client closes its side.
@@ -53,38 +75,37 @@ pub fn read_folder(folder: &Path) -> Vec<Transcript> {
 }
 
 fn parse(name: String, text: &str) -> Transcript {
-    let mut transcript = Transcript { name, lmtp: false, engine_only: false, turns: Vec::new() };
+    let mut transcript = Transcript {
+        name,
+        settings: BTreeSet::new(),
+        listener: Listener::Smtp,
+        at_once: false,
+        engine_only: None,
+        serve_only: None,
+        turns: Vec::new(),
+    };
     for line in text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
-        let turn = match line {
-            "! lmtp" => {
-                transcript.lmtp = true;
-                continue;
-            }
-            "! closed" => Turn::Closed,
-            "! end of input" => Turn::EndOfInput,
-            "! timeout" => Turn::Timeout,
-            // The engine alone is cut off; transcripts that do so are not played against the binary.
-            "! stop" | "! cut off" => Turn::Stop,
-            // What the engine handed on: its driver looks at it.
-            _ if line.starts_with("! filed ") => continue,
-            // A setting; the engine's driver knows which there are.
-            _ if line.starts_with("! ") => {
-                transcript.engine_only = true;
-                continue;
-            }
-            "C:" => Turn::Client(b"\r\n".to_vec()),
-            _ => match line.split_at_checked(3) {
-                Some(("C: ", said)) => Turn::Client(format!("{said}\r\n").into_bytes()),
-                Some(("C! ", raw)) => Turn::Client(unescape(raw)),
-                Some(("S: ", reply)) => {
-                    Turn::Server(reply.split('|').map(|start| start.trim().to_owned()).collect())
-                }
-                _ => panic!("{}: what is {line:?}?", transcript.name),
+        let turn = match line.split_at_checked(2) {
+            Some(("! ", directive)) => match transcript.directive(directive) {
+                Some(turn) => turn,
+                None => continue,
             },
+            Some(("C:", said)) => Turn::Client(format!("{}\r\n", without_space(said)).into_bytes()),
+            Some(("C!", raw)) => Turn::Client(unescape(without_space(raw))),
+            Some(("S:", reply)) => {
+                Turn::Server(reply.split('|').map(|start| start.trim().to_owned()).collect())
+            }
+            Some(("S+", text)) => Turn::Present(text.trim().to_owned()),
+            Some(("S-", text)) => Turn::Absent(text.trim().to_owned()),
+            _ => panic!("{}: what is {line:?}?", transcript.name),
         };
         transcript.turns.push(turn);
     }
     transcript
+}
+
+fn without_space(text: &str) -> &str {
+    text.strip_prefix(' ').unwrap_or(text)
 }
 
 /// `\r`, `\n`, `\0`, `\xHH`, `\\`, and `{N:x}` for N times x.
@@ -126,22 +147,43 @@ fn repetition(text: &str) -> Option<(Vec<u8>, &str)> {
 }
 
 impl Transcript {
+    /// What happens by a directive; a setting is noted.
+    fn directive(&mut self, directive: &str) -> Option<Turn> {
+        let (word, why) = directive.split_once(": ").unwrap_or((directive, ""));
+        match word {
+            "closed" => return Some(Turn::Closed),
+            "end of input" => return Some(Turn::EndOfInput),
+            "timeout" => return Some(Turn::Timeout),
+            // The engine alone is cut off; transcripts that do so are not played against the binary.
+            "stop" | "cut off" => return Some(Turn::Stop),
+            "lmtp" => self.listener = Listener::Lmtp,
+            "closed listener" => self.listener = Listener::Closed,
+            "at once" => self.at_once = true,
+            "engine only" => self.engine_only = Some(why.to_owned()),
+            "serve only" => self.serve_only = Some(why.to_owned()),
+            // What the engine handed on: its driver looks at it. And what it has no driver for.
+            _ if word.starts_with("filed ") || word == "binary only" => {}
+            _ => _ = self.settings.insert(directive.to_owned()),
+        }
+        None
+    }
+
     /// Plays it as a person types it: every octet a segment of its own, every reply waited for. Nothing may be
     /// said that is not in it.
     #[track_caller]
     pub fn play(&self, server: &Server) {
-        let mut client = Client::connect(server.addresses()[usize::from(self.lmtp)]);
+        let mut client = Client::connect(server.addresses()[self.listener as usize]);
         let mut finished = false;
+        let (mut present, mut absent) = (Vec::new(), Vec::new());
         for turn in &self.turns {
             match turn {
-                Turn::Client(octets) => match client.type_out(octets) {
-                    Ok(()) => {}
-                    // The server has had enough: what it said is heard below.
-                    Err(error)
-                        if matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset) => {}
-                    Err(error) => panic!("{}: {error}", self.name),
-                },
-                Turn::Server(starts) => self.hear(&mut client, starts),
+                Turn::Client(octets) => self.send(&mut client, octets),
+                Turn::Server(starts) => {
+                    let lines = self.hear(&mut client, starts);
+                    self.look(&lines, &std::mem::take(&mut present), &std::mem::take(&mut absent));
+                }
+                Turn::Present(text) => present.push(text.as_str()),
+                Turn::Absent(text) => absent.push(text.as_str()),
                 Turn::EndOfInput => {
                     client.finish();
                     finished = true;
@@ -161,15 +203,39 @@ impl Transcript {
     }
 
     #[track_caller]
-    fn hear(&self, client: &mut Client, starts: &[String]) {
-        let reply = match client.reply() {
-            Ok(Some(reply)) => reply,
+    fn send(&self, client: &mut Client, octets: &[u8]) {
+        let sent = if self.at_once { client.write(octets) } else { client.type_out(octets) };
+        match sent {
+            Ok(()) => {}
+            // The server has had enough: what it said is heard next.
+            Err(error) if matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset) => {}
+            Err(error) => panic!("{}: {error}", self.name),
+        }
+    }
+
+    #[track_caller]
+    fn hear(&self, client: &mut Client, starts: &[String]) -> Vec<String> {
+        let lines = match client.reply_lines() {
+            Ok(lines) if !lines.is_empty() => lines,
             other => panic!("{}: {other:?} where {starts:?} is due", self.name),
         };
+        let reply = &lines[lines.len() - 1];
         // The engine's tests count their ids; ours come from a clock.
         let due = starts.iter().any(|start| reply.starts_with(start.trim_end_matches("id1")));
         assert!(due, "{}: {reply:?} where {starts:?} is due", self.name);
         assert!(reply.len() > 8, "{}: a reply without a sentence: {reply:?}", self.name);
+        lines
+    }
+
+    #[track_caller]
+    fn look(&self, lines: &[String], present: &[&str], absent: &[&str]) {
+        let says = |text: &str| lines.iter().any(|line| words(line).starts_with(text));
+        for text in present {
+            assert!(says(text), "{}: no line {text:?} in {lines:?}", self.name);
+        }
+        for text in absent {
+            assert!(!says(text), "{}: a line {text:?} in {lines:?}", self.name);
+        }
     }
 
     #[track_caller]
@@ -178,5 +244,16 @@ impl Transcript {
             Ok(None) => {}
             other => panic!("{}: {other:?} where the end is due", self.name),
         }
+    }
+}
+
+/// A reply line without its codes.
+fn words(line: &str) -> &str {
+    let text = line.get(4..).unwrap_or_default();
+    let is_enhanced =
+        |code: &str| code.contains('.') && code.bytes().all(|b| b == b'.' || b.is_ascii_digit());
+    match text.split_once(' ') {
+        Some((code, words)) if is_enhanced(code) => words,
+        _ => text,
     }
 }

@@ -28,7 +28,8 @@ pub fn until_true(what: &str, mut condition: impl FnMut() -> bool) {
     until(what, || condition().then_some(()));
 }
 
+/// Lets some time pass, between two looks.
 #[expect(clippy::disallowed_methods, reason = "another process's files and end are not announced to us")]
-fn pause() {
+pub(crate) fn pause() {
     std::thread::sleep(LOOK_AGAIN);
 }

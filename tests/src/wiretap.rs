@@ -112,7 +112,7 @@ impl Tap {
 
     /// The transactions so far, connection by connection.
     pub fn exchanges(&self) -> Vec<Exchange> {
-        self.talks.lock().unwrap().iter().flat_map(|talk| exchanges(talk)).collect()
+        self.talks.lock().unwrap().iter().flat_map(exchanges).collect()
     }
 
     /// What clients said so far, as text.
@@ -252,8 +252,9 @@ fn read_talk(talk: &Talk, seen: &mut Vec<Exchange>) -> Option<()> {
         }
         let Some(now) = seen.last_mut() else { continue };
         now.replies.extend(reply.filter(|_| ["MAIL", "RCPT", "DATA"].contains(&verb.as_str())));
-        let to_come =
-            if lmtp { now.replies.iter().filter(|reply| reply.starts_with("25")).count() - 1 } else { 1 };
+        let taken = now.replies.iter().filter(|reply| reply.starts_with("25")).count();
+        // By LMTP each recipient that was taken has a reply of its own (RFC 2033 §4.2); the first is that to MAIL.
+        let to_come = if lmtp { taken.saturating_sub(1) } else { 1 };
         match (verb.as_str(), words.get(1).and_then(|octets| octets.parse().ok())) {
             ("DATA", _) if now.replies.last().is_some_and(|reply| reply.starts_with("354")) => {
                 now.content = Some(sent.content()?);

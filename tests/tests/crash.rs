@@ -122,6 +122,29 @@ fn notices_arrive_exactly_once_over_every_crash() {
     loses_nothing_in(&letters_that_fail(), 3 * POINTS_MAX);
 }
 
+/// To each member of an alias, to a mailbox, and to a host that tells nobody anything.
+fn letters_of_the_curious() -> Play {
+    let letters = vec![
+        Letter::small(&["team"]).curious(),
+        Letter::small(&["far"]).curious(),
+        Letter::small(&["team", "far", "dora"]).curious(),
+        Letter::large(&["dora", "far"]).curious(),
+        Letter::small(&["team", "far"]),
+    ];
+    play(Kind::Telling, letters, &[true], false)
+}
+
+/// Expanded, relayed, delivered: whatever commit a crash follows, each is told once to whoever asked, and to no other.
+#[test]
+fn good_news_arrives_exactly_once_over_every_crash() {
+    loses_nothing_in(&letters_of_the_curious(), POINTS_MAX);
+}
+
+#[test]
+fn no_call_that_fails_loses_good_news() {
+    none_loses_a_letter(&letters_of_the_curious(), Failure::once(ErrorKind::Io), RUNS_MAX / 2);
+}
+
 #[test]
 fn no_call_that_fails_loses_a_notice() {
     none_loses_a_letter(&letters_that_fail(), Failure::once(ErrorKind::Io), RUNS_MAX);

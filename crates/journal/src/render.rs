@@ -17,7 +17,7 @@ use crate::event::{
     What,
 };
 use crate::story::{LeftOut, Story, Subject};
-use postrider_mail::{ReversePath, UnixMillis};
+use postrider_mail::{Peer, ReversePath, UnixMillis};
 use std::fmt;
 use std::time::Duration;
 
@@ -112,7 +112,7 @@ pub fn line(subject: Subject, event: &Event) -> Line {
 fn heading(story: &Story) -> Line {
     let mut text = story.subject().to_string();
     if let Some(peer) = story.peer() {
-        text.push_str(&format!(" with {peer}"));
+        text.push_str(&format!(" with {}", Peer::shown(peer)));
     }
     text.push_str(&format!(", {}", story.started_at()));
     Line { kind: LineKind::Heading, at_ms: None, mark: "", text }

@@ -150,7 +150,8 @@ impl OriginalRecipient {
         if self.to_xtext(false).len() <= ORCPT_OCTETS_MAX { Ok(self) } else { Err(NotXtext) }
     }
 
-    /// From the parameter's value.
+    /// From the parameter's value. UTF-8 of type `rfc822` is none by the standard (RFC 6533 §3), but Postfix says so of
+    /// each recipient with UTF-8: it is taken for what it must mean, the type `utf-8`.
     ///
     /// # Errors
     /// It is too long, in this form or in ASCII; it has no type, or its address is no xtext.
@@ -162,7 +163,13 @@ impl OriginalRecipient {
         if !is_atom(kind) || address.is_empty() {
             return Err(NotXtext);
         }
-        let address = if is_utf8(kind) { xtext::decode_utf8(address)? } else { xtext::decode(address)? };
+        let (kind, address) = match xtext::decode(address) {
+            _ if is_utf8(kind) => (kind, xtext::decode_utf8(address)?),
+            Err(_) if kind.eq_ignore_ascii_case("rfc822") => {
+                ("utf-8", xtext::decode_octets_of_utf8(address)?)
+            }
+            decoded => (kind, decoded?),
+        };
         Self { kind: kind.into(), address: address.into() }.bounded()
     }
 
@@ -246,6 +253,19 @@ mod tests {
             assert_eq!(kept.to_string().parse(), Ok(kept));
         }
         for bad in ["", ";", "rfc822;", ";a", "rfc822", "rf c;a", "rfc822;a b", "rfc822;+0A", "rfc822;jörg"]
+        {
+            assert!(OriginalRecipient::from_xtext(bad).is_err(), "{bad}");
+        }
+    }
+
+    /// RFC 6533 §3
+    #[test]
+    fn an_original_recipient_as_postfix_spells_utf8_is_one_of_type_utf8() {
+        let orcpt = OriginalRecipient::from_xtext("rfc822;j+C3+B6rg+2Bx@example.org").unwrap();
+        assert_eq!(orcpt.to_string(), "utf-8;jörg+x@example.org");
+        assert_eq!(orcpt.to_xtext(false), "utf-8;j\\x{F6}rg\\x{2B}x@example.org");
+        for bad in
+            ["rfc822;j+C3rg@x", "rfc822;+C2+85@x", "rfc822;+00", "x400;j+C3+B6rg@x", "utf-8;j+C3+B6rg@x"]
         {
             assert!(OriginalRecipient::from_xtext(bad).is_err(), "{bad}");
         }

@@ -105,6 +105,18 @@ impl Peer {
         Self { name, told_by: Some(self.told_by.unwrap_or(self.ip())), ..Self::new(address, self.service) }
     }
 
+    /// An address and port as people read them: those that [`local`](Self::local) has are a Unix socket's; a port
+    /// that is not known is 0, and not shown.
+    pub fn shown(address: SocketAddr) -> String {
+        if address == Self::local(Service::Lmtp).address {
+            "a Unix socket of this host".to_owned()
+        } else if address.port() == 0 {
+            address.ip().to_string()
+        } else {
+            address.to_string()
+        }
+    }
+
     /// Its address and port.
     pub fn address(&self) -> SocketAddr {
         self.address
@@ -148,6 +160,13 @@ pub struct Greeting {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_unix_socket_is_shown_as_one_and_a_port_that_is_not_known_not_at_all() {
+        assert_eq!(Peer::shown(Peer::local(Service::Lmtp).address()), "a Unix socket of this host");
+        assert_eq!(Peer::shown("127.0.0.1:1".parse().unwrap()), "127.0.0.1:1");
+        assert_eq!(Peer::shown("[2001:db8::1]:0".parse().unwrap()), "2001:db8::1");
+    }
 
     /// RFC 3848 §2, RFC 6531 §4.3
     #[test]

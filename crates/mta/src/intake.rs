@@ -204,6 +204,7 @@ pub async fn file(server: &Server, intake: Intake, submission: Submission) -> Re
         peer: &peer,
         greeting: &greeting,
         utf8: envelope.requests.smtputf8,
+        utf8_below: envelope.requests.smtputf8 && sealed.facts().eight_bit_header,
         by: &hostname,
         id: sealed.id(),
         sole_recipient,

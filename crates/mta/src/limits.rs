@@ -41,6 +41,9 @@ pub const TURN_PAGES_MAX: usize = 100;
 /// Messages that one ETRN starts; the next one starts others.
 pub const TURN_MESSAGES_MAX: usize = 500;
 
+/// ETRN commands that one session carries out: each may look at many messages, and anyone may say it.
+pub const TURNS_PER_SESSION_MAX: u32 = 10;
+
 /// The longest pause before a greeting: clients give up after five minutes (RFC 5321 §4.5.3.2.1), impatient
 /// ones sooner.
 pub const GREET_PAUSE_MAX: Duration = Duration::from_secs(30);
@@ -216,6 +219,10 @@ pub const TIDY_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How often an attempt waits for its turn again at a host that turned its connection away while others go on.
 pub const TURNS_PER_HOST_MAX: u32 = 3;
+
+/// Connections that one attempt uses up at hosts that take little over each (RFC 9422 §4.1): what is left then waits
+/// for the next attempt. A host that takes one recipient at a time does not hold a courier for a thousand.
+pub const CONNECTIONS_SPENT_MAX: u32 = 32;
 
 /// Octets of content that are gathered before a write to another host, and read from a file at a time.
 pub const CONTENT_PIECE_OCTETS: usize = 64 * 1024;

@@ -9,6 +9,7 @@ use postrider_policy::admit::{Rules, forwards_to, known_recipient, moved_to, tak
 use postrider_policy::expand::{Expansion, expand as expansion};
 use postrider_policy::local::{Domains, Local};
 use postrider_policy::port::{Directory, Unavailable};
+use postrider_smtp::command::Sought;
 use std::future::Future;
 use std::sync::Arc;
 
@@ -19,7 +20,7 @@ const LISTED_MAX: usize = REPLY_LINES_MAX - 1;
 pub(crate) fn verify(
     server: &Server,
     settings: &Arc<Settings>,
-    what: &Text,
+    what: &Sought,
 ) -> impl Future<Output = Reply> + Send + use<> {
     let not_told = Reply::new(
         Code::of(252),
@@ -39,7 +40,7 @@ pub(crate) fn verify(
 pub(crate) fn expand(
     server: &Server,
     settings: &Arc<Settings>,
-    what: &Text,
+    what: &Sought,
 ) -> impl Future<Output = Reply> + Send + use<> {
     let not_told =
         Reply::new(Code::of(252), Enhanced::of(2, 1, 5), "the members of aliases are not told here");
@@ -59,6 +60,11 @@ pub(crate) fn will_forward(elsewhere: &Mailbox) -> Reply {
     Reply::new(Code::of(251), Enhanced::of(2, 1, 5), format!("the mail goes on to <{elsewhere}>"))
 }
 
+/// Whether a client that knows ASCII alone can read a reply. The ellipsis of a text that was cut is printed as dots.
+pub(crate) fn is_ascii(reply: &Reply) -> bool {
+    reply.to_string().chars().all(|c| c.is_ascii() || c == '…')
+}
+
 /// The words in which RCPT refuses the same address.
 fn not_a_mailbox(address: &Mailbox, expansion: &Expansion) -> Reply {
     match known_recipient(address, expansion).decision {
@@ -74,12 +80,12 @@ type Word = fn(&Local, &Mailbox, &Expansion) -> Reply;
 fn look_up(
     server: &Server,
     settings: &Arc<Settings>,
-    what: &Text,
+    what: &Sought,
     not_told: Reply,
     word: Word,
 ) -> impl Future<Output = Reply> + Send + use<> {
-    let candidates = candidates(&settings.rules.local, what.as_str());
-    let takes_utf8 = !what.as_str().is_ascii();
+    let candidates = candidates(&settings.rules.local, what.string.as_str());
+    let takes_utf8 = what.smtputf8;
     let answer = (!candidates.is_empty()).then(|| {
         let directory = Arc::clone(&server.directory);
         let settings = Arc::clone(settings);
@@ -89,7 +95,7 @@ fn look_up(
         let Some(answer) = answer else { return not_told };
         let answer = tokio::time::timeout(FACT_TIMEOUT, answer).await;
         match answer.map(|answer| answer.ok().and_then(Result::ok)) {
-            Ok(Some(reply)) if takes_utf8 || reply.to_string().is_ascii() => reply,
+            Ok(Some(reply)) if takes_utf8 || is_ascii(&reply) => reply,
             Ok(Some(_)) => needs_utf8(),
             Ok(None) | Err(_) => {
                 Reply::new(Code::of(451), Enhanced::of(4, 3, 0), "the directory of users cannot be read now")

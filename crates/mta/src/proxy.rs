@@ -24,13 +24,16 @@ pub enum Header {
     Whole {
         /// Octets of the header; what follows is the client's.
         octets: usize,
-        /// The client; `None`: the proxy speaks for itself (`LOCAL`, `UNKNOWN`), or for a client whose address is
-        /// not of IP.
+        /// The client; [`NOWHERE`] where it is a client of which the proxy tells no IP address. `None`: the proxy
+        /// speaks for itself (`LOCAL`).
         client: Option<SocketAddr>,
     },
     /// No header, because.
     Not(&'static str),
 }
+
+/// Where a client is of which nobody knows the address: in nobody's network. It has none of its proxy's rights.
+pub const NOWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
 
 /// Looks at the first octets of a connection.
 pub fn parse(input: &[u8]) -> Header {
@@ -55,7 +58,7 @@ fn line(input: &[u8]) -> Header {
     let line = std::str::from_utf8(&input[..end]).unwrap_or_default();
     let mut words = line.split(' ').skip(1);
     let client = match words.next() {
-        Some("UNKNOWN") => return Header::Whole { octets, client: None },
+        Some("UNKNOWN") => return Header::Whole { octets, client: Some(NOWHERE) },
         Some("TCP4") => addresses::<Ipv4Addr>(words),
         Some("TCP6") => addresses::<Ipv6Addr>(words),
         _ => None,
@@ -106,8 +109,8 @@ fn binary(input: &[u8]) -> Header {
             Some((address, port)) => Some(SocketAddr::new(Ipv6Addr::from(address).into(), port)),
             None => return Header::Not("its PROXY header has no room for addresses"),
         },
-        // Datagrams, Unix sockets, families yet to come: the proxy's own address is used, as the text asks.
-        _ => None,
+        // Datagrams, Unix sockets, families yet to come.
+        _ => Some(NOWHERE),
     };
     Header::Whole { octets, client }
 }
@@ -175,10 +178,10 @@ mod tests {
             whole(44, "192.0.2.1:12345")
         );
         assert_eq!(parse(b"PROXY TCP6 2001:db8::1 ::1 9 25\r\n"), whole(33, "[2001:db8::1]:9"));
-        let unknown = Header::Whole { octets: 15, client: None };
+        let unknown = Header::Whole { octets: 15, client: Some(NOWHERE) };
         assert_eq!(parse(b"PROXY UNKNOWN\r\n"), unknown);
         let long = format!("PROXY UNKNOWN {}\r\n", "f".repeat(91));
-        assert_eq!(parse(long.as_bytes()), Header::Whole { octets: 107, client: None });
+        assert_eq!(parse(long.as_bytes()), Header::Whole { octets: 107, client: Some(NOWHERE) });
         assert_eq!(parse(format!("PROXY UNKNOWN {}", "f".repeat(91)).as_bytes()), Header::Incomplete);
     }
 
@@ -220,14 +223,15 @@ mod tests {
 
     #[test]
     fn a_proxy_that_speaks_for_itself_names_nobody() {
-        for header in [
-            v2(0x20, 0x00, &[]),
-            v2(0x20, 0x11, &V4),
-            v2(0x21, 0x00, &[1, 2]),
-            v2(0x21, 0x12, &V4),
-            v2(0x21, 0x31, &[0; 216]),
-        ] {
+        for header in [v2(0x20, 0x00, &[]), v2(0x20, 0x11, &V4)] {
             assert_eq!(parse(&header), Header::Whole { octets: header.len(), client: None });
+        }
+    }
+
+    #[test]
+    fn a_client_without_an_ip_address_is_nowhere_and_not_the_proxy() {
+        for header in [v2(0x21, 0x00, &[1, 2]), v2(0x21, 0x12, &V4), v2(0x21, 0x31, &[0; 216])] {
+            assert_eq!(parse(&header), Header::Whole { octets: header.len(), client: Some(NOWHERE) });
         }
     }
 

@@ -111,6 +111,8 @@ pub(crate) struct Conversation {
     greeted_before: bool,
     /// What the story knows of the peer's.
     manners: Manners,
+    /// ETRN commands carried out.
+    turns: u32,
     transaction: Option<Box<Transaction>>,
     /// What is being committed, for the story.
     accepting: Option<Box<Accepted>>,
@@ -161,6 +163,7 @@ impl Conversation {
             forwarded: None,
             greeted_before: false,
             manners: Manners::default(),
+            turns: 0,
             transaction: None,
             accepting: None,
             stop,
@@ -178,6 +181,7 @@ impl Conversation {
         if let Some(proxy) = self.peer.told_by() {
             self.story.note(format!("by the PROXY protocol, {proxy} speaks for {}", self.peer.address()));
         }
+        self.look();
         if self.advance().is_continue() {
             loop {
                 let woke = self.select().await;
@@ -192,6 +196,8 @@ impl Conversation {
 
     /// Waits. Unsent replies are sent before anything is read, and soon while machinery works.
     async fn select(&mut self) -> Woke {
+        // A socket that never runs dry is ready at once each time: its worker has others to look after.
+        tokio::task::coop::consume_budget().await;
         let unsent = self.wire.has_unsent() && self.lost.is_none();
         let must_send = unsent && (self.flush_due || matches!(self.waiting, Waiting::Input | Waiting::Close));
         // However slowly a peer takes them: replies have their time from the first that waits.

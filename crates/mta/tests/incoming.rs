@@ -6,6 +6,7 @@ mod common;
 
 use common::{Running, queue_id, start, wait_for};
 use postrider_mail::Service;
+use postrider_mta::limits::TURNS_PER_SESSION_MAX;
 use postrider_mta::listen::{Purpose, Socket};
 use postrider_mta::{BareNewlines, Settings};
 use postrider_policy::admit::EarlyTalkers;
@@ -89,6 +90,19 @@ fn who_does_not_wait_for_the_greeting_is_noticed_during_the_pause() {
 }
 
 #[test]
+fn who_speaks_as_it_connects_is_refused_without_a_pause_too_where_that_is_wanted() {
+    let running = start(Service::Mta, |settings| settings.rules.early_talkers = EarlyTalkers::Refuse);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut early = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    early.write_all(b"EHLO client.example\r\n").unwrap();
+    // Only now is the connection accepted.
+    running.open(listener.into(), Purpose::Serve(Service::Mta));
+    let mut said = String::new();
+    early.read_to_string(&mut said).unwrap();
+    assert!(said.starts_with("554 5.5.1"), "{said}");
+}
+
+#[test]
 fn who_leaves_during_the_pause_is_greeted_and_gone() {
     let running = start(Service::Mta, |settings| settings.smtp.greet_pause = Duration::from_secs(1));
     let client = running.connect();
@@ -111,6 +125,20 @@ fn mail_behind_a_reply_that_was_not_waited_for_is_refused_where_that_is_wanted()
     assert!(running.story("last").contains("did not wait for the reply to EHLO"));
     let mut patient = running.connect().greeted();
     patient.expect("MAIL FROM:<>", "250");
+}
+
+#[test]
+fn content_that_did_not_wait_to_be_asked_for_ends_the_session_where_that_is_wanted() {
+    let running = start(Service::Mta, |settings| settings.rules.early_talkers = EarlyTalkers::Refuse);
+    let mut client = running.connect().greeted();
+    client.expect("MAIL FROM:<sender@client.example>", "250");
+    client.expect("RCPT TO:<friend@local.example>", "250");
+    client.send(format!("DATA\r\n{HELLO}.\r\nNOOP\r\n").as_bytes());
+    let refused = client.reply();
+    assert!(refused.starts_with("503 5.5.1") && refused.contains("the reply to DATA"), "{refused}");
+    assert_eq!(client.reply(), "", "and closed");
+    assert!(running.queued().messages.is_empty());
+    wait_for("the story", || running.story("last").contains("did not wait for the reply to DATA"));
 }
 
 #[test]
@@ -156,13 +184,18 @@ fn addresses_that_have_moved_or_take_no_mail_are_told_so() {
             DomainRules { mail: false, verify: true, ..DomainRules::default() },
         );
         let moved = ("old@local.example".parse().unwrap(), "new@far.example".parse().unwrap());
-        settings.rules.moved = [moved].into_iter().collect();
+        let far = ("far@local.example".parse().unwrap(), "jörg@far.example".parse().unwrap());
+        settings.rules.moved = [moved, far].into_iter().collect();
     });
     let mut client = running.connect().greeted();
     client.expect("MAIL FROM:<sender@client.example>", "250");
     client.expect("RCPT TO:<anyone@quiet.example>", "556 5.1.10");
     let reply = client.expect("RCPT TO:<Old@local.example>", "551 5.1.6");
     assert!(reply.contains("<new@far.example>"));
+    client.expect("RCPT TO:<far@local.example>", "550 5.6.8");
+    client.expect("RSET", "250");
+    client.expect("MAIL FROM:<sender@client.example> SMTPUTF8", "250");
+    assert!(client.expect("RCPT TO:<far@local.example>", "551 5.1.6").contains("<jörg@far.example>"));
     client.expect("RSET", "250");
     client.expect("VRFY anyone@quiet.example", "556 5.1.10");
     client.expect("VRFY old@local.example", "551 5.1.6");
@@ -184,6 +217,14 @@ fn an_alias_to_elsewhere_is_told_with_251() {
     client.expect("EXPN both@local.example", "250");
     running.directory.alias_at("foreign@local.example", &["jörg@far.example"]);
     client.expect("VRFY foreign@local.example", "252 2.6.8");
+    let told = client.expect("VRFY foreign@local.example SMTPUTF8", "251 2.1.5");
+    assert!(told.contains("<jörg@far.example>"), "{told}");
+    let plain = client.expect("RCPT TO:<foreign@local.example>", "250 2.1.5");
+    assert!(plain.is_ascii() && !plain.contains("far.example"), "UTF-8 cannot be told to it: {plain}");
+    client.expect("RSET", "250");
+    client.expect("MAIL FROM:<sender@client.example> SMTPUTF8", "250");
+    let told = client.expect("RCPT TO:<foreign@local.example>", "251 2.1.5");
+    assert!(told.contains("<jörg@far.example>"), "{told}");
 }
 
 #[test]
@@ -205,7 +246,7 @@ fn a_stranger_may_not_push_its_message_forward() {
     let running = start(Service::Mta, |_| {});
     running.pause();
     let mut client = running.connect().greeted();
-    client.expect("MAIL FROM:<sender@client.example> MT-PRIORITY=5", "250");
+    client.expect("MAIL FROM:<sender@client.example> MT-PRIORITY=5", "250 2.3.6 0 is the priority");
     client.expect("RCPT TO:<friend@local.example>", "250");
     client.expect("DATA", "354");
     client.send(HELLO.as_bytes());
@@ -216,7 +257,7 @@ fn a_stranger_may_not_push_its_message_forward() {
         settings.rules.relay.from = vec!["127.0.0.0/8".parse().unwrap()];
     });
     let mut user = running.connect().greeted();
-    user.expect("MAIL FROM:<sender@client.example> MT-PRIORITY=5", "250");
+    user.expect("MAIL FROM:<sender@client.example> MT-PRIORITY=5", "250 2.1.0");
     user.expect("RCPT TO:<friend@local.example>", "250");
     user.expect("DATA", "354");
     user.send(HELLO.as_bytes());
@@ -224,6 +265,7 @@ fn a_stranger_may_not_push_its_message_forward() {
     assert_eq!(running.queued().messages[1].priority, 5);
 }
 
+/// RFC 3865 §2.2, RFC 3865 §2.4
 #[test]
 fn unwanted_solicitations_are_refused_by_parameter_and_by_field() {
     let running = start(Service::Mta, |settings| {
@@ -261,7 +303,11 @@ fn etrn_starts_what_waits_for_a_listed_domain_and_for_no_other() {
     client.expect("ETRN @away.example", "459");
     client.expect("ETRN #everything", "459");
     running.reconfigure(|settings| settings.rules.etrn = ["empty.example".parse().unwrap()].into());
-    running.connect().greeted().expect("ETRN empty.example", "251");
+    let mut client = running.connect().greeted();
+    for _ in 0..TURNS_PER_SESSION_MAX {
+        client.expect("ETRN empty.example", "251");
+    }
+    client.expect("ETRN empty.example", "458 4.7.0");
 }
 
 #[test]

@@ -176,6 +176,16 @@ fn a_host_that_names_its_limits_is_not_asked_for_more() {
 }
 
 #[test]
+fn a_host_that_takes_one_recipient_at_a_time_gets_a_bounded_number_at_once() {
+    let network = Arc::new(Network::default());
+    let host = network.host("192.0.2.1:25", Manner::Offers("LIMITS MAILMAX=1 RCPTMAX=1"));
+    let running = start(&network, zone(&[("a.example", &["192.0.2.1"])]));
+    submit(&running, 1, |_| (0..40).map(|number| format!("r{number}@a.example")).collect());
+    wait_for("the story", || running.story("r39@a.example").contains("deferred: 452 4.5.3"));
+    assert_eq!((host.messages(), host.connections.load(Ordering::SeqCst)), (32, 32));
+}
+
+#[test]
 fn it_fails_where_every_host_says_that_it_takes_no_mail() {
     let network = Arc::new(Network::default());
     network.host("192.0.2.1:25", Manner::Greets("521 no mail here"));

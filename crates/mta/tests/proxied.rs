@@ -58,6 +58,25 @@ fn a_proxy_that_speaks_for_itself_is_itself() {
 }
 
 #[test]
+fn a_client_whose_address_its_proxy_does_not_know_has_none_of_the_proxys_rights() {
+    let running = behind_a_proxy(|settings| {
+        settings.rules.relay.from = vec!["127.0.0.0/8".parse().unwrap()];
+        settings.rules.routes.push(Rule { matches: Matches::Everything, hop: Hop::Discard });
+    });
+    for (header, answer) in [
+        (&b"PROXY UNKNOWN\r\n"[..], "550 5.7.1"),
+        (b"\r\n\r\n\0\r\nQUIT\n\x21\x00\x00\x00", "550 5.7.1"),
+        (b"\r\n\r\n\0\r\nQUIT\n\x20\x00\x00\x00", "250"),
+    ] {
+        let mut client = running.connect();
+        client.send(header);
+        let mut client = client.greeted();
+        client.expect("MAIL FROM:<sender@client.example>", "250");
+        client.expect("RCPT TO:<x@far.example>", answer);
+    }
+}
+
+#[test]
 fn a_proxy_that_introduces_nobody_is_turned_away() {
     let running = behind_a_proxy(|_| {});
     let mut connection = running.connect();

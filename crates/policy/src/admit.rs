@@ -107,6 +107,8 @@ pub enum Question<'a> {
     Connect(&'a Peer),
     /// May a transaction begin?
     Sender,
+    /// May its content come?
+    Open,
     /// Is this recipient taken?
     Recipient {
         /// Who brings the message.
@@ -118,7 +120,7 @@ pub enum Question<'a> {
     Message {
         /// Its Received fields.
         hops: u32,
-        /// Its Solicitation fields.
+        /// Its Solicitation fields (RFC 3865 §2.4).
         solicitations: &'a [Solicitation],
     },
 }
@@ -172,6 +174,7 @@ pub fn admit(rules: &Rules, facts: &Facts, question: Question<'_>) -> Admission 
     Admission::Verdict(match question {
         Question::Connect(peer) => connect(rules, facts, peer),
         Question::Sender => sender(rules, facts),
+        Question::Open => open(rules, facts),
         Question::Recipient { peer, path } => return recipient::recipient(rules, facts, peer, path),
         Question::Message { hops, solicitations } => message(rules, hops, solicitations),
     })
@@ -219,16 +222,26 @@ fn sender(rules: &Rules, facts: &Facts) -> Verdict {
         let reply = format!("{why}; please try again later");
         return Verdict::refuse("shortage", why, Code::of(452), Enhanced::of(4, 3, 1), reply);
     }
-    match facts.manners.out_of_turn {
-        Some(verb) if rules.early_talkers == EarlyTalkers::Refuse => Verdict::refuse(
-            "manners",
-            format!("it did not wait for the reply to {verb} (RFC 2920 §3.1)"),
-            Code::of(503),
-            Enhanced::of(5, 5, 1),
-            format!("a client waits for the reply to {verb}; begin a new session"),
-        ),
-        _ => Verdict::accept("sender", "anyone may send to addresses of ours"),
+    match out_of_turn(rules, facts) {
+        Some((refusal, reason)) => Verdict { decision: Decision::Refuse(refusal), reason },
+        None => Verdict::accept("sender", "anyone may send to addresses of ours"),
     }
+}
+
+/// Who did not wait for 354 has sent content already, which would be read as commands: the session ends.
+fn open(rules: &Rules, facts: &Facts) -> Verdict {
+    match out_of_turn(rules, facts) {
+        Some((refusal, reason)) => Verdict { decision: Decision::Disconnect(refusal), reason },
+        None => Verdict::accept("open", "it kept its turn, or need not"),
+    }
+}
+
+/// Why one that did not wait for a reply sends no mail, where the operator wants it so.
+fn out_of_turn(rules: &Rules, facts: &Facts) -> Option<(Refusal, Reason)> {
+    let verb = facts.manners.out_of_turn.filter(|_| rules.early_talkers == EarlyTalkers::Refuse)?;
+    let why = format!("it did not wait for the reply to {verb} (RFC 2920 §3.1)");
+    let text = format!("a client waits for the reply to {verb}; begin a new session");
+    Some((Refusal::of(Code::of(503), Enhanced::of(5, 5, 1), text), Reason::new("manners", why)))
 }
 
 impl Shortage {

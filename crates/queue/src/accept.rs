@@ -11,7 +11,9 @@ use crate::rendition::{Content, Place};
 use crate::retry::Told;
 use crate::row::{by_mode, traits};
 use crate::turn::{Core, Fault};
-use postrider_mail::{Domain, EnvelopeId, HeloName, Recipient, SessionId, Solicitation, Text, UnixMillis};
+use postrider_mail::{
+    Domain, EnvelopeId, HeloName, Recipient, Requests, SessionId, Solicitation, Text, UnixMillis,
+};
 use rusqlite::params;
 use std::fs;
 use std::sync::Arc;
@@ -80,15 +82,14 @@ impl Core {
         content: &Content,
         expires_at: UnixMillis,
     ) -> Result<(), Fault> {
-        let (reception, requests) = (&new.reception, &new.requests);
+        let reception = &new.reception;
         let peer = reception.peer.as_ref();
         self.connection
             .prepare_cached(
                 "INSERT INTO message (id, content, open, prefix, cuts, reverse_path, body, priority, received_at, \
                  expires_at, held_at, held_why, account, service, peer, helo, protocol, tls, session, message_id, \
-                 from_domain, smtputf8, ret, envid, by_time, by_mode, release_at, solicit) VALUES (?1, ?2, ?3, ?4, ?5, \
-                 ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, \
-                 ?27, ?28)",
+                 from_domain) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, \
+                 ?19, ?20, ?21)",
             )?
             .execute(params![
                 new.id.row(),
@@ -112,6 +113,23 @@ impl Core {
                 reception.session.map(SessionId::row),
                 new.message_id.as_ref().map(Text::as_str),
                 new.from_domain.as_ref().map(Domain::ascii),
+            ])?;
+        self.store_requests(new)
+    }
+
+    /// Most senders ask for nothing that needs a column: mail without wishes does not pay for them.
+    fn store_requests(&self, new: &NewMessage) -> Result<(), Fault> {
+        let requests = &new.requests;
+        if *requests == (Requests { priority: requests.priority, ..Requests::default() }) {
+            return Ok(());
+        }
+        self.connection
+            .prepare_cached(
+                "UPDATE message SET smtputf8 = ?2, ret = ?3, envid = ?4, by_time = ?5, by_mode = ?6, release_at = ?7, \
+                 solicit = ?8 WHERE id = ?1",
+            )?
+            .execute(params![
+                new.id.row(),
                 requests.smtputf8,
                 requests.ret.map(|ret| ret.to_string()),
                 requests.envid.as_ref().map(EnvelopeId::to_xtext),

@@ -76,15 +76,15 @@ impl Gatherer {
 
     /// Measures lines and finds the empty one; gives the place in `chunk` where the body begins.
     fn lines(&mut self, chunk: &[u8]) -> usize {
-        let mut from = 0;
+        let (mut from, mut crlfs, mut bare_lf) = (0, 0, false);
         let mut body_from = if self.in_header { chunk.len() } else { 0 };
         for lf in memchr_iter(b'\n', chunk) {
             let before = if lf == 0 { self.last } else { chunk[lf - 1] };
             let octets = self.line + (lf - from) as u64;
             let crlf = octets > 0 && before == b'\r';
             let octets = octets - u64::from(crlf);
-            self.facts.bare_newline |= !crlf;
-            self.lone_crs -= usize::from(crlf);
+            bare_lf |= !crlf;
+            crlfs += usize::from(crlf);
             self.facts.line_octets_max = self.facts.line_octets_max.max(octets);
             if self.in_header && crlf && octets == 0 && self.after_crlf {
                 self.in_header = false;
@@ -96,6 +96,8 @@ impl Gatherer {
             from = lf + 1;
         }
         self.line += (chunk.len() - from) as u64;
+        self.facts.bare_newline |= bare_lf;
+        self.lone_crs -= crlfs;
         body_from
     }
 

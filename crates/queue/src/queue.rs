@@ -243,12 +243,13 @@ impl Queue {
         self.shelf.health()
     }
 
-    /// Octets that the spool's disk has free for us, beside what is set aside. One system call.
+    /// Octets that the spool's disk has free for mail, beside what is set aside, or must be before mail is taken
+    /// again. Two system calls.
     ///
     /// # Errors
     /// The system does not say.
     pub fn disk_free_octets(&self) -> io::Result<u64> {
-        self.shelf.folder.free_octets()
+        self.shelf.folder.octets_for_mail()
     }
 
     /// Octets of content in memory, and how many there may be before drafts go to disk.

@@ -12,7 +12,7 @@
 
 use crate::Settings;
 use crate::error::{OpenError, Poisoned};
-use crate::limits::{INLINE_OCTETS_MAX, READERS_MAX, RESERVE_OCTETS};
+use crate::limits::{FREE_OCTETS_AFTER_FULL, INLINE_OCTETS_MAX, READERS_MAX, RESERVE_OCTETS};
 use crate::request::Request;
 use crate::schema;
 use postrider_mail::QueueId;
@@ -96,7 +96,7 @@ impl Folder {
 
     /// Sets room aside, where it is not yet. Fails when the disk has no more than `spare` octets beside it.
     pub(crate) fn make_reserve(&self, spare: u64) -> io::Result<()> {
-        if fs::metadata(&self.reserve).is_ok_and(|found| found.len() >= RESERVE_OCTETS) {
+        if self.has_reserve() {
             return Ok(());
         }
         if self.free_octets()? < RESERVE_OCTETS + spare {
@@ -113,6 +113,15 @@ impl Folder {
     pub(crate) fn free_octets(&self) -> io::Result<u64> {
         let room = rustix::fs::statvfs(&self.incoming)?;
         Ok(room.f_bavail.saturating_mul(room.f_frsize))
+    }
+
+    /// Octets that mail may have of that: what a reserve still needs that was given up is not to be had.
+    pub(crate) fn octets_for_mail(&self) -> io::Result<u64> {
+        Ok(for_mail(self.free_octets()?, self.has_reserve()))
+    }
+
+    fn has_reserve(&self) -> bool {
+        fs::metadata(&self.reserve).is_ok_and(|found| found.len() >= RESERVE_OCTETS)
     }
 
     fn fill_reserve(&self) -> io::Result<()> {
@@ -133,6 +142,12 @@ impl Folder {
     pub(crate) fn drop_reserve(&self) -> bool {
         fs::remove_file(&self.reserve).is_ok()
     }
+}
+
+/// What of the free octets is for mail: it is taken again, after the disk was full, where there is room for the
+/// reserve and some beside it.
+fn for_mail(free: u64, has_reserve: bool) -> u64 {
+    if has_reserve { free } else { free.saturating_sub(RESERVE_OCTETS + FREE_OCTETS_AFTER_FULL) }
 }
 
 /// Makes the names in a folder durable; for the start, when descriptors are no worry yet.
@@ -293,5 +308,17 @@ impl Readers {
             idle.push(connection);
         }
         answer
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn room_that_the_reserve_gave_up_is_no_room_for_mail() {
+        assert_eq!(for_mail(5, true), 5);
+        assert_eq!(for_mail(RESERVE_OCTETS, false), 0, "the disk is full, and the reserve has been given up");
+        assert_eq!(for_mail(RESERVE_OCTETS + FREE_OCTETS_AFTER_FULL + 5, false), 5);
     }
 }

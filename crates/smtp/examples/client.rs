@@ -2,8 +2,7 @@
 //! sends what stands on standard input to one recipient, and says what became of it.
 
 use postrider_mail::Host;
-use postrider_smtp::client::{Event, Fate, Session, Transaction};
-use postrider_smtp::server::Dialect;
+use postrider_smtp::client::{Dialect, Event, Fate, Session, Transaction};
 use postrider_smtp::{Dialogue, Line, Out};
 use std::error::Error;
 use std::io::{self, Read, Write};
@@ -42,7 +41,12 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 /// One message over one connection. `content` has CRLF line ends; dots are stuffed by the engine.
-fn send(mut stream: TcpStream, name: Host, message: Transaction, content: &[u8]) -> io::Result<Vec<Fate>> {
+pub(crate) fn send(
+    mut stream: TcpStream,
+    name: Host,
+    message: Transaction,
+    content: &[u8],
+) -> io::Result<Vec<Fate>> {
     let mut session = Session::new(Dialect::Smtp, name, Instant::now());
     let (mut input, mut wire) = (Vec::new(), Vec::new());
     let (mut message, mut fates, mut event) = (Some(message), Vec::new(), Event::NeedInput);

@@ -1,7 +1,8 @@
 //! A server over plain sockets, one thread for each client: `cargo run --example server -- 127.0.0.1:2525 .`
 //!
 //! It takes mail for `local.example`, writes each message to a file in the folder, syncs it, and only then says
-//! 250. The engine does the talking; this file owns the socket, the clock and the decisions.
+//! 250. The engine does the talking; this file owns the socket, the clock and the decisions. It offers what
+//! keeping a message is enough for; DSN and its like it could not honour, so it does not offer them.
 
 use postrider_mail::{Code, Enhanced, Refusal};
 use postrider_smtp::server::{Dialect, Event, Filed, Gate, Question, Session, Setup};
@@ -33,7 +34,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 /// Holds one conversation: what was read goes in, what is to be said comes out.
-fn converse(mut stream: TcpStream, setup: Arc<Setup>, folder: &Path) -> io::Result<()> {
+pub(crate) fn converse(mut stream: TcpStream, setup: Arc<Setup>, folder: &Path) -> io::Result<()> {
     let mut session: Session<String> = Session::new(setup, Instant::now());
     let (mut input, mut wire, mut message) = (Vec::new(), Vec::new(), Vec::new());
     loop {

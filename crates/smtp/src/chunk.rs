@@ -4,7 +4,8 @@
 //! A CRLF may be cut in two by the end of a chunk, whose octets must all be taken: so a CR at the end of what
 //! has come is kept, and handed on with what follows it.
 
-use crate::data::{Bare, LineLengths, Piece};
+use crate::data::{Bare, Piece};
+use crate::ruler::LineLengths;
 use crate::server::ContentNotes;
 
 const CRLF: &[u8] = b"\r\n";
@@ -35,18 +36,17 @@ impl Newlines {
                 _ => (0, self.bare(Bare::Cr)),
             };
         }
-        let mut line = 0;
+        let mut ruler = self.lines.ruler();
         let mut at = 0;
         while let Some(found) = memchr::memchr3(b'\r', b'\n', 0, &input[at..]).map(|i| at + i) {
             if input[found..].starts_with(CRLF) {
-                self.lines.end((found - line) as u64);
                 at = found + CRLF.len();
-                line = at;
+                ruler.line(found, at);
                 continue;
             }
             // What stands before it is content still, however the input was cut.
             if found > 0 {
-                self.lines.part((found - line) as u64);
+                self.lines = ruler.stop(found);
                 return (found, Piece::Octets(&input[..found]));
             }
             return match first {
@@ -59,7 +59,7 @@ impl Newlines {
                 _ => (1, Piece::Bare(Bare::Nul)),
             };
         }
-        self.lines.part((input.len() - line) as u64);
+        self.lines = ruler.stop(input.len());
         (input.len(), Piece::Octets(input))
     }
 
@@ -82,7 +82,7 @@ impl Newlines {
     }
 
     fn line_end(&mut self) -> Piece<'static> {
-        self.lines.end(0);
+        self.lines.end();
         Piece::Octets(CRLF)
     }
 }

@@ -31,6 +31,8 @@
 //! STARTTLS and AUTH will stand between `Ready` and the first `begin`, each taking the `Idle` and giving it
 //! back.
 
+#![doc = include_str!("client/example.md")]
+
 mod ending;
 mod flight;
 mod offer;
@@ -42,13 +44,13 @@ mod stuffing;
 mod terms;
 mod words;
 
+pub use crate::server::Dialect;
 pub use offer::{Limits, Offer};
 pub use outcome::{Failure, FailureKind, Fate, Outcome, PassedOn, Stage, Transaction};
 
 use crate::dialogue::{Line, Out};
 use crate::limits::{CLIENT_CHUNK_TIMEOUT, CLIENT_END_TIMEOUT, CLIENT_GREETING_TIMEOUT, CLIENT_QUIT_TIMEOUT};
 use crate::reply::Reader;
-use crate::server::Dialect;
 use ending::{fail, failed};
 use flight::{Flight, send};
 use postrider_mail::Host;

@@ -40,9 +40,9 @@ pub enum Command {
     /// `QUIT` (RFC 5321 §4.1.1.10)
     Quit,
     /// `VRFY string [SMTPUTF8]` (RFC 5321 §4.1.1.6)
-    Vrfy(Text),
+    Vrfy(Sought),
     /// `EXPN string [SMTPUTF8]` (RFC 5321 §4.1.1.7)
-    Expn(Text),
+    Expn(Sought),
     /// `HELP [topic]` (RFC 5321 §4.1.1.8)
     Help(Option<Text>),
     /// `ETRN node` (RFC 1985)
@@ -86,6 +86,15 @@ pub struct Chunk {
     pub is_last: bool,
 }
 
+/// What VRFY and EXPN ask about (RFC 6531 §3.7.4.2).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sought {
+    /// A user's name, an address, or an alias.
+    pub string: Text,
+    /// `SMTPUTF8`: the answer may hold UTF-8.
+    pub smtputf8: bool,
+}
+
 /// Whose waiting mail ETRN asks for (RFC 1985 §5).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TurnNode {
@@ -127,8 +136,10 @@ pub enum CommandError {
     ForwardPath(PathError),
     /// A parameter of MAIL or RCPT that is not known here.
     UnknownParameter(Text),
-    /// A parameter that was given twice, or whose value is not well formed.
+    /// A parameter whose value is missing, too much or not well formed.
     BadParameter(Parameter, Text),
+    /// A parameter that was given before, or that another one excludes.
+    RepeatedParameter(Parameter),
 }
 
 /// Why the argument of MAIL or RCPT is no path.
@@ -212,8 +223,8 @@ impl fmt::Display for Command {
             Self::Rset => f.write_str("RSET"),
             Self::Noop => f.write_str("NOOP"),
             Self::Quit => f.write_str("QUIT"),
-            Self::Vrfy(what) => write!(f, "VRFY {what}{}", needs_utf8(what)),
-            Self::Expn(what) => write!(f, "EXPN {what}{}", needs_utf8(what)),
+            Self::Vrfy(sought) => write!(f, "VRFY {sought}"),
+            Self::Expn(sought) => write!(f, "EXPN {sought}"),
             Self::Help(None) => f.write_str("HELP"),
             Self::Help(Some(topic)) => write!(f, "HELP {topic}"),
             Self::Etrn(node) => write!(f, "ETRN {node}"),
@@ -223,9 +234,10 @@ impl fmt::Display for Command {
     }
 }
 
-/// The parameter that a string with UTF-8 needs behind it.
-fn needs_utf8(string: &Text) -> &'static str {
-    if string.as_str().is_ascii() { "" } else { " SMTPUTF8" }
+impl fmt::Display for Sought {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", self.string, if self.smtputf8 { " SMTPUTF8" } else { "" })
+    }
 }
 
 impl fmt::Display for TurnNode {

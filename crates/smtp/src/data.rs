@@ -7,6 +7,7 @@
 //! line of a single dot with a bare LF on at least one of its sides — the decoder stops: two readers could
 //! disagree about what follows, and a person at a terminal would wait for ever.
 
+use crate::ruler::{LineLengths, Ruler};
 use crate::server::ContentNotes;
 use std::ops::Range;
 
@@ -47,33 +48,6 @@ pub(crate) struct Decoder {
     lines: LineLengths,
 }
 
-/// How long lines are, without their line ends.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct LineLengths {
-    /// Octets so far of the line that has not ended.
-    open: u64,
-    longest: u64,
-}
-
-impl LineLengths {
-    /// More octets of a line that has not ended.
-    pub(crate) fn part(&mut self, octets: u64) {
-        self.open += octets;
-        self.longest = self.longest.max(self.open);
-    }
-
-    /// The last octets of a line.
-    pub(crate) fn end(&mut self, octets: u64) {
-        self.part(octets);
-        self.open = 0;
-    }
-
-    /// Octets of the longest line so far.
-    pub(crate) fn longest(&self) -> u64 {
-        self.longest
-    }
-}
-
 impl Decoder {
     /// `normalise`: a CR or LF that stands alone becomes CRLF, else it spoils the content.
     pub(crate) fn new(normalise: bool) -> Self {
@@ -98,9 +72,8 @@ impl Decoder {
 
     /// Takes the next piece off the input and says how many octets that consumed.
     pub(crate) fn next<'i>(&mut self, input: &'i [u8]) -> (usize, Piece<'i>) {
-        let (mut at, mut start, mut line) = (0, 0, 0);
-        // Counted beside, so that a line costs no store.
-        let mut lines = self.lines;
+        let (mut at, mut start) = (0, 0);
+        let mut ruler = self.lines.ruler();
         loop {
             if self.spoiled {
                 start = at;
@@ -109,33 +82,33 @@ impl Decoder {
                 match self.line_start(&input[at..]) {
                     Start::Text => self.at_line_start = false,
                     Start::StuffedDot | Start::End | Start::FalseEnd if at > start => {
-                        return self.hand_over(input, start..at, lines, line);
+                        return self.hand_over(input, start..at, ruler);
                     }
                     Start::StuffedDot => {
                         self.at_line_start = false;
                         at += 1;
-                        (start, line) = (at, at);
+                        start = at;
+                        ruler.begin(at);
                     }
-                    Start::Open => return self.hand_over(input, start..at, lines, line),
+                    Start::Open => return self.hand_over(input, start..at, ruler),
                     Start::End => return (at + b".\r\n".len(), Piece::End),
                     Start::FalseEnd => return (at + b".".len(), Piece::FalseEnd),
                 }
             }
-            let Some(found) = memchr::memchr3(b'\r', b'\n', 0, &input[at..]).map(|i| at + i) else {
-                return self.hand_over(input, start..input.len(), lines, line);
+            let Some(found) = behind_plain_lines(input, &mut at, &mut ruler) else {
+                return self.hand_over(input, start..input.len(), ruler);
             };
             let bare = match (input[found], input.get(found + 1)) {
                 (b'\r', Some(b'\n')) => {
-                    (self.at_line_start, self.after_crlf) = (true, true);
-                    lines.end((found - line) as u64);
                     at = found + CRLF.len();
-                    line = at;
+                    ruler.line(found, at);
+                    (self.at_line_start, self.after_crlf) = (true, true);
                     continue;
                 }
-                (b'\r', None) => return self.hand_over(input, start..found, lines, line),
+                (b'\r', None) => return self.hand_over(input, start..found, ruler),
                 // What stands before it is content still, however the input was cut.
                 _ if !self.spoiled && found > start => {
-                    return self.hand_over(input, start..found, lines, line);
+                    return self.hand_over(input, start..found, ruler);
                 }
                 (b'\r', Some(_)) => Bare::Cr,
                 (b'\n', _) => {
@@ -147,8 +120,8 @@ impl Decoder {
             at = found + 1;
             if self.normalise && !self.spoiled && bare != Bare::Nul {
                 self.normalised = true;
-                lines.end(0);
-                self.lines = lines;
+                ruler.line(found, at);
+                self.lines = ruler.stop(at);
                 return (at, Piece::Octets(CRLF));
             }
             if !std::mem::replace(&mut self.spoiled, true) {
@@ -157,16 +130,9 @@ impl Decoder {
         }
     }
 
-    /// What is in `range`: content, or nothing when it is spoiled. Since `line` it is of one line.
-    fn hand_over<'i>(
-        &mut self,
-        input: &'i [u8],
-        range: Range<usize>,
-        lines: LineLengths,
-        line: usize,
-    ) -> (usize, Piece<'i>) {
-        self.lines = lines;
-        self.lines.part((range.end - line) as u64);
+    /// What is in `range`: content, or nothing when it is spoiled.
+    fn hand_over<'i>(&mut self, input: &'i [u8], range: Range<usize>, ruler: Ruler) -> (usize, Piece<'i>) {
+        self.lines = ruler.stop(range.end);
         if self.spoiled || range.is_empty() {
             (range.end, Piece::NeedInput)
         } else {
@@ -183,6 +149,21 @@ impl Decoder {
             [b'.', b'\r', b'\n', ..] => Start::FalseEnd,
             [b'.', ..] => Start::StuffedDot,
             _ => Start::Text,
+        }
+    }
+}
+
+/// Goes from `at` over lines that end in CRLF and have no dot before the next, as nearly all do, and finds the
+/// first octet that may end a line or spoil it otherwise.
+fn behind_plain_lines(input: &[u8], at: &mut usize, ruler: &mut Ruler) -> Option<usize> {
+    loop {
+        let found = *at + memchr::memchr3(b'\r', b'\n', 0, &input[*at..])?;
+        match input[found..] {
+            [b'\r', b'\n', first, ..] if first != b'.' => {
+                *at = found + CRLF.len();
+                ruler.line(found, *at);
+            }
+            _ => return Some(found),
         }
     }
 }

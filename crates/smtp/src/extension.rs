@@ -12,6 +12,9 @@ const LINES_MAX: usize = 16;
 const KEYWORDS_TOLD_OCTETS_MAX: usize = 480;
 
 /// What is offered beside the content's limits. PIPELINING, SIZE, 8BITMIME and ENHANCEDSTATUSCODES always are.
+///
+/// To offer is to promise. The engine checks a parameter and hands it on with its question; who answers the
+/// question with yes has to do what the parameter asks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Extensions {
     /// SMTPUTF8 (RFC 6531)
@@ -48,15 +51,16 @@ pub struct FutureRelease {
 }
 
 impl Default for Extensions {
-    /// What any peer may be offered.
+    /// What needs nothing but that content and addresses are kept as they came: SMTPUTF8, CHUNKING, BINARYMIME
+    /// and LIMITS.
     fn default() -> Self {
         Self {
             smtputf8: true,
             chunking: true,
-            dsn: true,
+            dsn: false,
             limits: true,
-            priority: true,
-            deliver_by: Some(0),
+            priority: false,
+            deliver_by: None,
             future_release: None,
             etrn: false,
             no_soliciting: None,
@@ -67,6 +71,12 @@ impl Default for Extensions {
 }
 
 impl Extensions {
+    /// What any peer may be offered where somebody honours it: beside the [default](Self::default), DSN,
+    /// MT-PRIORITY and DELIVERBY.
+    pub fn for_any_peer() -> Self {
+        Self { dsn: true, priority: true, deliver_by: Some(0), ..Self::default() }
+    }
+
     /// The lines of the reply to EHLO or LHLO behind the first (RFC 5321 §4.1.1.1), where content of `octets_max`
     /// octets and `recipients_max` recipients are taken.
     pub fn keywords(&self, octets_max: u64, recipients_max: u32) -> Vec<Text> {
@@ -156,7 +166,7 @@ mod tests {
             no_soliciting: Some(Some("net.example:ADV".parse().unwrap())),
             xclient: true,
             xforward: true,
-            ..Extensions::default()
+            ..Extensions::for_any_peer()
         };
         let lines = all.keywords(1000, 50);
         assert_eq!(lines.len(), LINES_MAX);

@@ -66,22 +66,36 @@ const XFORWARD_USAGE: &str = "XFORWARD name=value ..., of NAME ADDR PORT PROTO H
 
 /// The argument of XCLIENT.
 pub(crate) fn xclient(argument: &[u8]) -> Result<Box<Attributes>, CommandError> {
-    attributes(argument, XCLIENT_ATTRIBUTES).ok_or(CommandError::Usage(XCLIENT_USAGE))
+    attributes(argument, XCLIENT_ATTRIBUTES, &[]).ok_or(CommandError::Usage(XCLIENT_USAGE))
 }
 
 /// The argument of XFORWARD.
 pub(crate) fn xforward(argument: &[u8]) -> Result<Box<Attributes>, CommandError> {
-    attributes(argument, XFORWARD_ATTRIBUTES).ok_or(CommandError::Usage(XFORWARD_USAGE))
+    attributes(argument, XFORWARD_ATTRIBUTES, &FOREIGN).ok_or(CommandError::Usage(XFORWARD_USAGE))
 }
 
-/// One attribute at least; each of `allowed`, once, and well formed.
-fn attributes(argument: &[u8], allowed: &str) -> Option<Box<Attributes>> {
+/// Attributes of XFORWARD that may tell of a world without SMTP, DNS or IP: what is not understood of them is
+/// unknown, since it is for records alone.
+const FOREIGN: [&str; 4] = ["NAME", "ADDR", "PROTO", "HELO"];
+
+/// Octets of a value that is not understood.
+const FOREIGN_OCTETS_MAX: usize = 255;
+
+/// One attribute at least; each of `allowed`, once, and well formed; those in `foreign` at least in xtext.
+fn attributes(argument: &[u8], allowed: &str, foreign: &[&str]) -> Option<Box<Attributes>> {
     let argument = std::str::from_utf8(argument).ok().filter(|text| !text.is_empty())?;
     let mut attributes = Box::new(Attributes::default());
     for attribute in argument.split_ascii_whitespace() {
         let (name, value) = attribute.split_once('=')?;
         let name = allowed.split(' ').find(|allowed| allowed.eq_ignore_ascii_case(name))?;
-        attributes.take(name, value)?;
+        let is_foreign = || {
+            let is_bounded = (1..=FOREIGN_OCTETS_MAX).contains(&value.len());
+            foreign.contains(&name) && is_bounded && xtext::decode(value).is_ok()
+        };
+        match attributes.take(name, value) {
+            None if is_foreign() => attributes.take(name, "[UNAVAILABLE]")?,
+            taken => taken?,
+        }
     }
     Some(attributes)
 }
@@ -205,6 +219,14 @@ mod tests {
     }
 
     #[test]
+    fn a_filter_may_tell_of_protocols_and_names_that_are_not_of_the_internet() {
+        let told = xforward(b"NAME=build..host ADDR=usb0 PROTO=QMQP HELO=x IDENT=4Zx").unwrap();
+        assert_eq!((told.name, told.addr), (Some(Told::Unavailable), Some(Told::Unavailable)));
+        assert_eq!(told.protocol, Some(Told::Unavailable));
+        assert!(told.helo.unwrap().known().is_some());
+    }
+
+    #[test]
     fn what_is_not_an_attribute_of_the_command_is_refused_with_all_of_it() {
         for bad in [
             "",
@@ -227,7 +249,16 @@ mod tests {
         ] {
             assert!(xclient(bad.as_bytes()).is_err(), "{bad}");
         }
-        for bad in ["LOGIN=x", "SOURCE=HERE", "DESTADDR=192.0.2.1", "NAME=\u{fc}"] {
+        for bad in [
+            "LOGIN=x",
+            "SOURCE=HERE",
+            "DESTADDR=192.0.2.1",
+            "NAME=\u{fc}",
+            "PROTO=",
+            "PROTO=+00",
+            "PROTO=SMTP PROTO=QMQP",
+            "PROTO=QMQP PROTO=QMQP",
+        ] {
             assert!(xforward(bad.as_bytes()).is_err(), "{bad}");
         }
     }

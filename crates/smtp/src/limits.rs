@@ -49,6 +49,10 @@ pub const CHUNK_OCTETS_MAX: u64 = 4 * 1024 * 1024 * 1024;
 /// Recipients of one transaction when nothing else is configured. RFC 5321 §4.5.3.1.8 asks for at least 100.
 pub const RECIPIENTS_DEFAULT: u32 = 1000;
 
+/// Commands from one message accepted to the next that name no recipient and bring no content: HELO, MAIL, RSET,
+/// NOOP, VRFY and their like. Behind them the session ends: a place is for those who bring mail.
+pub const COMMANDS_PER_MESSAGE_MAX: u32 = 1000;
+
 /// Commands per session that are answered with an error of syntax or order before the session ends
 /// (RFC 5321 §4.3.2 leaves it to us). A refused recipient is not an error of this kind.
 pub const ERRORS_MAX: u32 = 20;

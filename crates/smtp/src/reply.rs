@@ -17,8 +17,9 @@ use std::io::Write as _;
 /// Every line carries the code and, where the reply has one of the code's class, the enhanced code
 /// (RFC 2034 §4 allows no other class, and none on 3yz). No line is longer than 512 octets with its CRLF:
 /// long text goes on in a further line, broken at a space where there is one. Reply text is ASCII
-/// (RFC 5321 §4.2): other characters become `?`.
-pub fn print(reply: &Reply, out: &mut Out<'_>) {
+/// (RFC 5321 §4.2): other characters become `?`, unless `utf8`: the client has said that it takes UTF-8
+/// (RFC 6531 §3.7.4.2).
+pub fn print(reply: &Reply, utf8: bool, out: &mut Out<'_>) {
     let enhanced = reply.enhanced().filter(|enhanced| fits(*enhanced, reply.code()));
     let mut head = Vec::with_capacity("250 2.999.999 ".len());
     // Writing to a Vec cannot fail.
@@ -29,8 +30,8 @@ pub fn print(reply: &Reply, out: &mut Out<'_>) {
     let room = REPLY_PRINTED_OCTETS_MAX - "\r\n".len() - head.len();
     let mut texts = reply.lines().iter().peekable();
     while let Some(text) = texts.next() {
-        let ascii = ascii(text.as_str());
-        let mut rest = Some(&*ascii);
+        let text = if utf8 { Cow::Borrowed(text.as_str().as_bytes()) } else { ascii(text.as_str()) };
+        let mut rest = Some(&*text);
         while let Some(text) = rest {
             let (piece, more) = fold(text, room);
             print_line(&mut head, more.is_none() && texts.peek().is_none(), piece, out);
@@ -65,7 +66,10 @@ fn fold(text: &[u8], room: usize) -> (&[u8], Option<&[u8]>) {
         return (text, None);
     }
     let (piece, more) = match memchr::memrchr(b' ', &text[..=room]) {
-        None | Some(0) => text.split_at(room),
+        None | Some(0) => {
+            let is_boundary = |at: &usize| text[*at] & 0xC0 != 0x80;
+            text.split_at((1..=room).rev().find(is_boundary).unwrap_or(room))
+        }
         Some(space) => (&text[..space], &text[space + 1..]),
     };
     (piece, Some(more).filter(|more| !more.is_empty()))

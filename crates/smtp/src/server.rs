@@ -12,6 +12,8 @@
 //! What later extensions add is a state of its own beside these: a TLS handshake and a SASL exchange between
 //! commands.
 
+#![doc = include_str!("server/example.md")]
+
 mod answers;
 mod chunks;
 mod commands;
@@ -78,10 +80,14 @@ pub struct Session<R> {
     /// For the command or the next octets of content.
     deadline: Instant,
     errors: u32,
+    /// Since the last message that was accepted; see [`COMMANDS_PER_MESSAGE_MAX`](crate::limits).
+    commands: u32,
     end_of_input: bool,
     last_call: bool,
     cut_off: bool,
     manners: Manners,
+    /// The command at hand lets its reply hold UTF-8 (RFC 6531 §3.7.4.2).
+    utf8: bool,
     content_notes: ContentNotes,
     proof: PhantomData<fn(R)>,
 }
@@ -96,10 +102,12 @@ impl<R> Session<R> {
             protocol: Protocol::Smtp,
             deadline: now + SERVER_COMMAND_TIMEOUT,
             errors: 0,
+            commands: 0,
             end_of_input: false,
             last_call: false,
             cut_off: false,
             manners: Manners::default(),
+            utf8: false,
             content_notes: ContentNotes::default(),
             proof: PhantomData,
         }
@@ -251,6 +259,7 @@ impl<R> Session<R> {
         *consumed += read;
         out.dialogue.line(Line::Command(line));
         self.deadline = out.now + SERVER_COMMAND_TIMEOUT;
+        self.utf8 = false;
         let event = match fault {
             None => self.command(phase, line, rest.len() > read, out),
             Some(fault) => self.fault(phase, fault, out),
@@ -265,7 +274,7 @@ impl<R> Session<R> {
     }
 
     fn say(&self, reply: &Reply, out: &mut Out<'_>) {
-        reply::print(reply, out);
+        reply::print(reply, self.utf8, out);
     }
 
     /// Says it, and reads the next command in this phase.

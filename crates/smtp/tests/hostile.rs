@@ -5,7 +5,7 @@
 
 use postrider_mail::{Body, Code, Enhanced, Refusal, Reply, UnixMillis};
 use postrider_smtp::extension::{Extensions, FutureRelease};
-use postrider_smtp::limits::COMMAND_LINE_OCTETS_MAX;
+use postrider_smtp::limits::{COMMAND_LINE_OCTETS_MAX, COMMANDS_PER_MESSAGE_MAX};
 use postrider_smtp::server::{BareNewlines, Dialect, Event, Filed, Gate, Question, Session, Setup};
 use postrider_smtp::{Dialogue, Line, Out};
 use proptest::prelude::*;
@@ -87,7 +87,7 @@ fn setup(dialect: Dialect, normalise: bool) -> Setup {
             no_soliciting: Some(None),
             xclient: true,
             xforward: true,
-            ..Extensions::default()
+            ..Extensions::for_any_peer()
         },
         bare_newlines: if normalise { BareNewlines::Normalise } else { BareNewlines::Refuse },
         ..Setup::new("mx.example".parse().unwrap(), dialect)
@@ -208,6 +208,17 @@ fn chunks() -> impl Strategy<Value = Vec<u8>> {
         }
         octets
     })
+}
+
+#[test]
+fn a_thousand_commands_without_a_message_end_the_session() {
+    let heard = |said: &str| converse(setup(Dialect::Smtp, false), &[said.as_bytes()]);
+    let many = "NOOP\r\n".repeat(COMMANDS_PER_MESSAGE_MAX as usize - 1);
+    assert!(!heard(&format!("EHLO y\r\n{many}")).closed);
+    assert!(heard(&format!("EHLO y\r\n{many}NOOP\r\n")).closed);
+    let message = "MAIL FROM:<>\r\nRCPT TO:<a@b>\r\nDATA\r\n.\r\n";
+    let fewer = "VRFY a\r\n".repeat(COMMANDS_PER_MESSAGE_MAX as usize - 2);
+    assert!(!heard(&format!("EHLO y\r\n{fewer}{message}{many}")).closed, "a message makes good for them");
 }
 
 proptest! {

@@ -74,7 +74,7 @@ fn is_bounded_and_prints(reply: &Reply) {
     assert!((1..=REPLY_LINES_MAX).contains(&reply.lines().len()));
     assert!(reply.lines().iter().all(|line| line.as_str().len() <= TEXT_OCTETS_MAX));
     let mut printed = Vec::new();
-    print(reply, &mut Out { now: Instant::now(), wire: &mut printed, dialogue: &mut Silent });
+    print(reply, false, &mut Out { now: Instant::now(), wire: &mut printed, dialogue: &mut Silent });
     for line in wire::lines(&printed) {
         assert!(line.len() + "\r\n".len() <= REPLY_PRINTED_OCTETS_MAX && line.is_ascii());
     }

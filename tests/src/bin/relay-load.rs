@@ -1,16 +1,19 @@
-//! What `cargo xtask bench relay` runs: each figure is a line on standard output.
+//! What `cargo xtask bench relay` and `cargo xtask soak` run: each figure is a line on standard output.
 //!
 //! `relay-load throughput MESSAGES SESSIONS OCTETS`, `relay-load fanout RECIPIENTS`,
-//! `relay-load crowd MESSAGES DOMAINS BLACK-HOLES REFUSING LIMITED THINK-MS LIMITED-THINK-MS`
+//! `relay-load crowd MESSAGES DOMAINS BLACK-HOLES REFUSING LIMITED THINK-MS LIMITED-THINK-MS`,
+//! `relay-load siege SECONDS-ALONE SECONDS-CROWDED`
 
-use postrider_tests::load::{Figure, crowd, fanout, throughput};
+use postrider_tests::load::{Figure, crowd, fanout, siege, throughput};
 use std::process::ExitCode;
 use std::time::Duration;
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let Some(figures) = measure(&words) else {
-        eprintln!("relay-load is for `cargo xtask bench relay`: it does not understand {words:?}");
+        eprintln!(
+            "relay-load is for `cargo xtask bench relay` and `cargo xtask soak`: it does not understand {words:?}"
+        );
         return ExitCode::from(64);
     };
     for figure in figures {
@@ -25,6 +28,10 @@ fn measure(words: &[String]) -> Option<Vec<Figure>> {
     Some(match (what.as_str(), &numbers[..]) {
         ("throughput", &[messages, sessions, octets]) => {
             throughput::compare(throughput::Load { messages, sessions, octets })
+        }
+        ("siege", &[alone, crowded]) => {
+            let [alone, crowded] = [alone, crowded].map(|seconds| Duration::from_secs(u64::from(seconds)));
+            siege::Siege { alone, crowded }.run()
         }
         ("fanout", &[recipients]) => fanout::compare(recipients as usize),
         ("crowd", &[messages, domains, black_holes, refusing, limited, thinks, limited_thinks]) => {

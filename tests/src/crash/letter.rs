@@ -3,7 +3,7 @@
 
 use std::io;
 
-/// The host of every mailbox here.
+/// The host of every mailbox here but one.
 pub const HOST: &str = "local.example";
 
 /// The shape of a message.
@@ -13,27 +13,35 @@ pub struct Letter {
     pub octets: usize,
     /// The local parts it is addressed to.
     pub to: &'static [&'static str],
+    /// Whether its sender asks to hear of success.
+    pub is_curious: bool,
 }
 
 impl Letter {
     /// A message that stays inside the database.
     pub const fn small(to: &'static [&'static str]) -> Self {
-        Self { octets: 700, to }
+        Self { octets: 700, to, is_curious: false }
     }
 
     /// A message that just stays inside the database, and fills its log.
     pub const fn middling(to: &'static [&'static str]) -> Self {
-        Self { octets: 15_000, to }
+        Self { octets: 15_000, to, is_curious: false }
     }
 
     /// A message just too large for the database.
     pub const fn large(to: &'static [&'static str]) -> Self {
-        Self { octets: 20_000, to }
+        Self { octets: 20_000, to, is_curious: false }
     }
 
     /// A message that is written in many parts.
     pub const fn huge(to: &'static [&'static str]) -> Self {
-        Self { octets: 300_000, to }
+        Self { octets: 300_000, to, is_curious: false }
+    }
+
+    /// The same, and its sender asks to hear of success.
+    #[must_use]
+    pub const fn curious(self) -> Self {
+        Self { is_curious: true, ..self }
     }
 
     /// The content as it is sent; needs no dot-stuffing.
@@ -70,9 +78,9 @@ pub fn behind<'a>(local: &'a &'a str) -> &'a [&'a str] {
     }
 }
 
-/// The address with this local part.
+/// The address with this local part: "far" is at another host.
 pub fn address(local: &str) -> String {
-    format!("{local}@{HOST}")
+    if local == "far" { "far@far.example".to_owned() } else { format!("{local}@{HOST}") }
 }
 
 /// The number of the letter in a file of a mailbox, if it is all that was sent: the letter under its own envelope.

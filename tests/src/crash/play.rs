@@ -6,6 +6,7 @@ use super::limits::{LOOK_AGAIN, PATIENCE};
 use super::server::{Running, Start};
 use super::{talk, verdict};
 use crate::binary::postrider;
+use crate::peer::{Peer, Script};
 use crate::preload::{Faults, Found, Scenario};
 use postrider_directory::Directory;
 use postrider_mail::{Mailbox, UnixMillis};
@@ -34,6 +35,8 @@ pub enum Kind {
     /// The same; deliveries are paused while mail is accepted, and the account "gone" goes meanwhile. The senders have
     /// mailboxes here, for the notices.
     Leaving,
+    /// The same as `Serve`, with mailboxes for the senders, and another host for "far", which tells nobody anything.
+    Telling,
 }
 
 /// Letters sent over one connection.
@@ -76,7 +79,9 @@ impl Scenario for Play {
 
     fn run(&self, faults: &Faults) -> io::Result<()> {
         let root = faults.root();
-        let server = match Running::start(self.command(root, |program| faults.command(program))?)? {
+        let far = self.far();
+        let command = self.command(root, far.as_ref(), |program| faults.command(program))?;
+        let server = match Running::start(command)? {
             Start::Listening(server) => server,
             Start::Refused(_) if faults.fails() => return Ok(()),
             Start::Refused(why) => return Err(io::Error::other(why)),
@@ -109,7 +114,8 @@ impl Scenario for Play {
             fs::create_dir_all(root.join(DATA))?;
             self.furnish(root, false)?;
         }
-        let server = match Running::start(self.command(root, Command::new)?)? {
+        let far = self.far();
+        let server = match Running::start(self.command(root, far.as_ref(), Command::new)?)? {
             Start::Listening(server) => server,
             Start::Refused(why) => return Err(io::Error::other(why)),
         };
@@ -136,6 +142,32 @@ impl Play {
         self.kind == Kind::Leaving && local == "gone"
     }
 
+    /// Whether letters come to lie in this mailbox.
+    pub fn has_mailbox(&self, local: &str) -> bool {
+        !self.is_gone(local) && local != "far"
+    }
+
+    /// What a letter's sender is told of this recipient, as it was given.
+    pub fn is_told(&self, letter: Letter, local: &str) -> Option<&'static str> {
+        match local {
+            _ if self.is_gone(local) => Some("failed"),
+            _ if !letter.is_curious => None,
+            "far" => Some("relayed"),
+            _ if behind(&local).len() > 1 => Some("expanded"),
+            _ => Some("delivered"),
+        }
+    }
+
+    /// The other host, where there is one.
+    fn far(&self) -> Option<Peer> {
+        (self.kind == Kind::Telling).then(|| Peer::start(Script::default()))
+    }
+
+    /// Whether senders have mailboxes here.
+    fn has_senders(&self) -> bool {
+        matches!(self.kind, Kind::Leaving | Kind::Telling)
+    }
+
     /// How many letters the server under proof is sent.
     pub fn sent(&self) -> usize {
         self.sessions.iter().map(|session| session.letters.len()).sum()
@@ -143,7 +175,8 @@ impl Play {
 
     /// A server that accepts the earlier letters, and is killed.
     fn live_before(&self, root: &Path) -> io::Result<()> {
-        match Running::start(self.command(root, Command::new)?)? {
+        let far = self.far();
+        match Running::start(self.command(root, far.as_ref(), Command::new)?)? {
             Start::Listening(server) => {
                 let ids = talk::send(server.address(), &self.letters, 0..self.earlier, true)?;
                 drop(server);
@@ -194,7 +227,12 @@ impl Play {
     }
 
     /// The command line, through whatever makes a command of a program.
-    fn command(&self, root: &Path, make: impl FnOnce(PathBuf) -> Command) -> io::Result<Command> {
+    fn command(
+        &self,
+        root: &Path,
+        far: Option<&Peer>,
+        make: impl FnOnce(PathBuf) -> Command,
+    ) -> io::Result<Command> {
         let mut command = make(postrider().to_owned());
         if self.kind == Kind::Dev {
             command.args(["dev", "--quiet", "--listen", "127.0.0.1:0", "--data"]).arg(root.join(DATA));
@@ -203,10 +241,15 @@ impl Play {
         // Beside the folder, not in it: it names the folder.
         let config = root.with_extension("toml");
         let user = if is_root() { "user = \"nobody\"\n" } else { "" };
-        let senders = if self.kind == Kind::Leaving { "[domains.\"client.example\"]\n" } else { "" };
+        let senders = if self.has_senders() { "[domains.\"client.example\"]\n" } else { "" };
+        let (relay, route) = far.map_or_else(Default::default, |far| {
+            let to = far.address();
+            let route = format!("[[route]]\ndomains = [\"far.example\"]\nto = \"smtp://{to}\"\n");
+            ("relay_from = [\"127.0.0.0/8\"]\n", route)
+        });
         let text = format!(
-            "hostname = \"mx.local.example\"\ndata = \"{}\"\nlisten = [\"127.0.0.1:0\"]\n{user}\
-             [domains.\"local.example\"]\n{senders}",
+            "hostname = \"mx.local.example\"\ndata = \"{}\"\nlisten = [\"127.0.0.1:0\"]\n{relay}{user}\
+             [domains.\"local.example\"]\n{senders}{route}",
             root.join(DATA).display()
         );
         fs::write(&config, text)?;
@@ -225,7 +268,7 @@ impl Play {
         };
         let locals = self.letters.iter().flat_map(|letter| letter.to);
         let mailboxes: BTreeSet<&str> = locals.clone().flat_map(behind).copied().collect();
-        for local in mailboxes {
+        for local in mailboxes.into_iter().filter(|local| *local != "far") {
             let wanted = with_gone || !self.is_gone(local);
             let is = known.contains(&address(local));
             if wanted && !is {
@@ -236,7 +279,7 @@ impl Play {
                 directory.remove_account(&mailbox(local)?).map_err(io::Error::other)?;
             }
         }
-        let senders = if self.kind == Kind::Leaving { self.letters.len() } else { 0 };
+        let senders = if self.has_senders() { self.letters.len() } else { 0 };
         for sender in (0..senders).map(sender).filter(|sender| !known.contains(sender)) {
             let sender = sender.parse::<Mailbox>().map_err(io::Error::other)?;
             directory.add_account(&sender, None, UnixMillis::new(0)).map_err(io::Error::other)?;

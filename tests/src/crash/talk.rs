@@ -47,7 +47,9 @@ impl Talk {
     /// One transaction; the letter's id if it was accepted.
     fn letter(&mut self, letter: Letter, number: usize, pipelined: bool) -> io::Result<Option<String>> {
         let mut commands = vec![format!("MAIL FROM:<{}>\r\n", letter::sender(number))];
-        commands.extend(letter.to.iter().map(|local| format!("RCPT TO:<{}>\r\n", letter::address(local))));
+        let notify = if letter.is_curious { " NOTIFY=SUCCESS" } else { "" };
+        let rcpt = |local: &&str| format!("RCPT TO:<{}>{notify}\r\n", letter::address(local));
+        commands.extend(letter.to.iter().map(rcpt));
         commands.push("DATA\r\n".into());
         let mut last = String::new();
         if pipelined {

@@ -1,8 +1,8 @@
 //! What became of every letter: each file of each mailbox and each message of the queue is looked at.
 //!
 //! The server has run on the folder until nothing was due or owed any more, and is stopped. So an acknowledged
-//! letter lies in the mailbox of every recipient, once and whole; or, where that mailbox is gone, its sender was told,
-//! once. The queue is empty.
+//! letter lies in the mailbox of every recipient, once and whole; and of what its sender is to hear (a mailbox that is
+//! gone, a success it asked for), the sender was told, once. The queue is empty.
 //! A letter that lies there without having been acknowledged was committed before its 250 left: its client will
 //! send it again. These are the duplicates that are counted, at most one for each session. A letter that lies twice
 //! in one mailbox is none of them: the name of a delivery is always the same, so that it cannot be repeated.
@@ -21,8 +21,10 @@ use std::path::Path;
 #[derive(Default)]
 struct Places {
     number: usize,
-    /// Addresses whose mailboxes have it, or of whom its sender was told.
-    settled: BTreeSet<String>,
+    /// Addresses whose mailboxes have it.
+    lies: BTreeSet<String>,
+    /// Addresses of whom its sender was told.
+    told: BTreeSet<String>,
 }
 
 #[derive(Default)]
@@ -45,9 +47,15 @@ pub fn verdict(play: &Play, data: &Path, acknowledged: &[String]) -> io::Result<
             found.lost.push(format!("{id} is nowhere"));
             continue;
         };
-        for local in play.letters[places.number].to.iter().flat_map(behind) {
-            if !places.settled.contains(&address(local)) {
+        let letter = play.letters[places.number];
+        for local in letter.to.iter().flat_map(behind).filter(|local| play.has_mailbox(local)) {
+            if !places.lies.contains(&address(local)) {
                 found.lost.push(format!("{id}, letter {}, did not reach {local}", places.number));
+            }
+        }
+        for local in letter.to.iter().filter(|local| play.is_told(letter, local).is_some()) {
+            if !places.told.contains(&address(local)) {
+                found.lost.push(format!("{id}, letter {}: nothing was told of {local}", places.number));
             }
         }
     }
@@ -87,14 +95,14 @@ impl Search {
             return Ok(());
         }
         match judge(&file, &play.letters) {
-            Ok(number) => self.settled(play, id, number, mailbox, false),
+            Ok(number) => self.lies(play, id, number, mailbox),
             Err(error) => self.found.lost.push(format!("{mailbox}/{name}: {error}")),
         }
         Ok(())
     }
 
-    /// What a sender was told of the letter with its number: of each recipient that is gone, once. A notice cut short
-    /// lacks its last line.
+    /// What a sender was told of the letter with its number: of each recipient once, and no more than is to be. A
+    /// notice cut short lacks its last line.
     fn notice(&mut self, play: &Play, number: usize, text: &str) {
         let field = |name: &str| text.split_once(name).and_then(|(_, rest)| rest.lines().next());
         let (Some(id), true) = (field("\nX-Postrider-Queue-ID: "), number < play.letters.len()) else {
@@ -108,25 +116,30 @@ impl Search {
         }
         for told in text.split("\nFinal-Recipient: rfc822; ").skip(1) {
             let mut lines = told.lines();
-            let (address, action) = (lines.next().unwrap_or_default(), lines.next());
-            if action != Some("Action: failed") {
-                self.found.lost.push(format!("an odd notice about {address}: {action:?}"));
+            let (told, action) = (lines.next().unwrap_or_default(), lines.next().unwrap_or_default());
+            let letter = play.letters[number];
+            let meant = letter.to.iter().find(|local| address(local) == told);
+            let wanted = meant.and_then(|local| play.is_told(letter, local));
+            if wanted.is_none() || wanted != action.strip_prefix("Action: ") {
+                self.found.lost.push(format!("an odd notice about {told}: {action}"));
             }
-            self.settled(play, id, number, address, true);
+            let places = self.letters.entry(id.to_owned()).or_default();
+            places.number = number;
+            if !places.told.insert(told.to_owned()) {
+                self.found.lost.push(format!("{id}, letter {number}, to {told}: was told of twice"));
+            }
         }
     }
 
-    fn settled(&mut self, play: &Play, id: &str, number: usize, mailbox: &str, told: bool) {
-        let local = mailbox.split('@').next().unwrap_or(mailbox);
-        let wanted = play.letters[number].to.iter().flat_map(behind).any(|wanted| *wanted == local);
-        if !wanted || play.is_gone(local) != told {
+    fn lies(&mut self, play: &Play, id: &str, number: usize, mailbox: &str) {
+        let mut wanted = play.letters[number].to.iter().flat_map(behind);
+        if !wanted.any(|local| address(local) == mailbox && play.has_mailbox(local)) {
             self.found.lost.push(format!("{id}, letter {number}, has no business with {mailbox}"));
         }
         let places = self.letters.entry(id.to_owned()).or_default();
         places.number = number;
-        if !places.settled.insert(mailbox.to_owned()) {
-            let twice = if told { "was told of twice" } else { "lies twice in its mailbox" };
-            self.found.lost.push(format!("{id}, letter {number}, to {mailbox}: {twice}"));
+        if !places.lies.insert(mailbox.to_owned()) {
+            self.found.lost.push(format!("{id}, letter {number}, to {mailbox}: lies twice in its mailbox"));
         }
     }
 

@@ -1,8 +1,9 @@
 //! Relays under load, Postrider beside Postfix: what `cargo xtask bench relay` measures, and what tests do on a smaller
-//! scale.
+//! scale; and a server that is besieged, for `cargo xtask soak`.
 
 pub mod crowd;
 pub mod fanout;
+pub mod siege;
 pub mod throughput;
 
 use crate::limits::LOOK_AGAIN;

@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use super::{Fault, Script, Seen, Shared, Step};
+use super::{Fault, Script, Seen, Shared, Step, rude};
 use crate::limits::PATIENCE;
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::TcpStream;
@@ -151,6 +151,11 @@ impl<'s> Talk<'s> {
             Fault::Silence => {
                 self.flush()?;
                 io::copy(&mut self.input, &mut io::sink())?;
+                over()
+            }
+            rude => {
+                self.flush()?;
+                rude::behave(self.input.get_mut(), rude, &self.shared.over)?;
                 over()
             }
         }

@@ -8,8 +8,10 @@ mod clients;
 mod hops;
 mod programs;
 mod relays;
+mod told;
+mod trusted;
 
-use postrider_tests::bodies::{Body, Kind, lf};
+use postrider_tests::bodies::{Body, Fate, Kind, lf};
 
 /// The fields that servers put above a message.
 const TRACE: [&str; 7] = [
@@ -31,6 +33,19 @@ fn lies_there(stored: &[u8], content: &[u8], body: &Body, who: &str) {
         panic!("{who}, {}: what lies there is not what was sent:\n{stored:?}", body.name)
     };
     assert!(are_trace(fields), "{who}, {}: {:?}", body.name, String::from_utf8_lossy(fields));
+}
+
+/// What was seen on a wire of this body: the same, below what those who pass it on write above it; the same with a
+/// CRLF more; or something else.
+fn judge(body: &Body, content: &[u8]) -> Fate {
+    let below = |sent: &[u8]| content.strip_suffix(sent).is_some_and(are_trace);
+    if below(&body.content) {
+        Fate::Same
+    } else if below(&[body.content.as_slice(), b"\r\n"].concat()) {
+        Fate::Ended
+    } else {
+        Fate::Theirs
+    }
 }
 
 /// Whether these are trace fields, and nothing else.

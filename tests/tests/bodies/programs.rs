@@ -1,6 +1,6 @@
 //! The programs that send each message once, and end. Whether they succeed shows on the wire.
 
-use postrider_tests::bodies::{Body, Kind};
+use postrider_tests::bodies::{Body, Kind, lf};
 use postrider_tests::process::outcome;
 use postrider_tests::tools::tool;
 use postrider_tests::wiretap::Place;
@@ -15,8 +15,9 @@ pub(crate) struct Errand<'a> {
     pub(crate) place: &'a Place,
     pub(crate) lmtp: bool,
     pub(crate) bodies: &'a [Body],
-    /// The domain of senders and that of recipients.
-    pub(crate) domains: (&'a str, &'a str),
+    /// Whom senders are named after, and the domain of all.
+    pub(crate) way: &'a str,
+    pub(crate) domain: &'a str,
     pub(crate) folder: &'a Path,
 }
 
@@ -29,13 +30,19 @@ impl Errand<'_> {
     }
 
     fn envelope(&self, body: &Body) -> (String, String) {
-        (body.sender(self.domains.0), body.recipient(self.domains.1))
+        (body.sender(self.way, self.domain), body.recipient(self.domain))
     }
 
     fn file(&self, name: &str, octets: &[u8]) -> PathBuf {
         let path = self.folder.join(name);
         fs::write(&path, octets).unwrap();
         path
+    }
+
+    /// The message in a file, for programs that end its last line, whether or not it has ended.
+    fn file_without_end(&self, body: &Body) -> PathBuf {
+        let octets = body.as_file();
+        self.file("message", octets.strip_suffix(b"\n").unwrap_or(&octets))
     }
 
     /// All messages, for programs that are scripts.
@@ -65,7 +72,7 @@ pub(crate) fn swaks(errand: &Errand<'_>) -> Option<()> {
     let program = tool("swaks")?;
     for body in errand.bodies {
         let (sender, recipient) = errand.envelope(body);
-        let file = errand.file("message", &body.as_file());
+        let file = errand.file_without_end(body);
         let mut command = Command::new(&program);
         match errand.place {
             Place::Tcp(address) => {
@@ -92,7 +99,11 @@ pub(crate) fn msmtp(errand: &Errand<'_>) -> Option<()> {
         command.args(["--file=/dev/null", "--set-from-header=off", "--set-date-header=off"]);
         match errand.place {
             Place::Tcp(_) => command.args([format!("--host={host}"), format!("--port={port}")]),
-            Place::Unix(_) => command.args(["--host=localhost".to_owned(), format!("--socket={host}")]),
+            Place::Unix(_) => command.args([
+                "--host=localhost".to_owned(),
+                "--port=24".to_owned(),
+                format!("--socket={host}"),
+            ]),
         };
         if errand.lmtp {
             command.arg("--protocol=lmtp");
@@ -110,7 +121,7 @@ pub(crate) fn s_nail(errand: &Errand<'_>) -> Option<()> {
     for body in errand.bodies.iter().filter(|body| matches!(body.kind, Kind::SevenBit | Kind::EightBit)) {
         let Some(text) = body.text() else { continue };
         let (sender, recipient) = errand.envelope(body);
-        let file = errand.file("message", &text);
+        let file = errand.file("message", &lf(text));
         let mut command = Command::new(&program);
         command.arg("-:/");
         let settings =

@@ -435,6 +435,9 @@ fn what_is_perhaps_not_meant_is_warned_of() {
     assert!(told.contains("No route leads to example.com of relay_domains"), "{told}");
     let bare = parse("hostname = \"m.x\"\ndata = \"/d\"").warnings().join("\n");
     assert!(bare.contains("Nothing listens") && bare.contains("No domain is local"), "{bare}");
+    let held = "[[route]]\nto = \"smtp://a.example\"\ndomains = [\"b.example\"]\n[[route]]\nto = \"hold\"";
+    let held = parse(&format!("hostname = \"m.x\"\ndata = \"/d\"\n{held}")).warnings().join("\n");
+    assert!(held.contains("Everything else is held") && !held.contains("other domains"), "{held}");
 }
 
 #[test]

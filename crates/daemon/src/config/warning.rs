@@ -123,13 +123,17 @@ impl Config {
         let mut warnings = Vec::new();
         let takes_the_rest =
             |route: &super::Route| route.rule.matches == Matches::Everything && route.rule.hop != Hop::Hold;
+        let rest_is_held = self.routes.iter().any(|route| route.rule.matches == Matches::Everything);
         if !self.routes.iter().any(takes_the_rest) {
-            warnings.push(
-                "No route is for everything else: mail to other domains is refused, and senders there are not \
-                 told of what could not be delivered. `[[route]]` with `to = \"mx\"` alone, as the last one, \
-                 sends it to the hosts that DNS names."
-                    .into(),
-            );
+            let missing = if rest_is_held {
+                "Everything else is held, and no route says where it goes once it is released"
+            } else {
+                "No route is for everything else: mail to other domains is refused"
+            };
+            warnings.push(format!(
+                "{missing}, and senders there are not told of what could not be delivered. `[[route]]` with \
+                 `to = \"mx\"` alone, as the last one, sends it to the hosts that DNS names."
+            ));
         }
         if let Some(after) = self.retry.delay_notice_after
             && after >= self.retry.expiry

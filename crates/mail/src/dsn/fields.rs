@@ -1,6 +1,6 @@
 //! The part for programs: `message/delivery-status` (RFC 3464 §2).
 
-use super::lines::{ascii, extended, field, typed};
+use super::lines::{ascii, extended, field, name_field, typed};
 use super::{Action, Recipient, Report};
 use crate::path::ForwardPath;
 use crate::{Domain, Host, OriginalRecipient, Text};
@@ -13,7 +13,7 @@ pub(super) fn fields(report: &Report<'_>) -> String {
     field(&mut out, "Content-Type", "message/delivery-status");
     out.push_str("\r\n");
     if let Some(id) = report.envelope_id {
-        field(&mut out, "Original-Envelope-Id", id.as_str());
+        name_field(&mut out, "Original-Envelope-Id", id.as_str());
     }
     field(&mut out, "Reporting-MTA", &format!("dns; {}", report.hostname.ascii()));
     field(&mut out, "Arrival-Date", &report.arrived.rfc5322());
@@ -32,9 +32,9 @@ pub(super) fn fields(report: &Report<'_>) -> String {
 /// and until when it is tried (RFC 3464 §2.3.9).
 fn group(out: &mut String, recipient: &Recipient) {
     if let Some(original) = original_recipient(recipient) {
-        field(out, "Original-Recipient", &original);
+        name_field(out, "Original-Recipient", &original);
     }
-    field(out, "Final-Recipient", &typed(&recipient.address));
+    name_field(out, "Final-Recipient", &typed(&recipient.address));
     field(out, "Action", action(recipient.action));
     field(out, "Status", &recipient.status().to_string());
     if let Some(remote) = &recipient.remote {

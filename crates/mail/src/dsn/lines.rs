@@ -29,6 +29,17 @@ pub(super) fn field(out: &mut String, name: &str, value: &str) {
     out.push_str("\r\n");
 }
 
+/// Appends a header field whose value is somebody's name for something: runs of spaces are part of it.
+pub(super) fn name_field(out: &mut String, name: &str, value: &str) {
+    let fits = name.len() + ": ".len() + value.len() <= LINE_OCTETS_MAX;
+    if value.contains("  ") && fits && value.bytes().all(|b| matches!(b, b' '..=b'~')) {
+        // Writing to a String cannot fail.
+        let _ = write!(out, "{name}: {value}\r\n");
+    } else {
+        field(out, name, value);
+    }
+}
+
 /// Appends a paragraph: `first` before its first line, `indent` before the others.
 pub(super) fn paragraph(out: &mut String, first: &str, indent: &str, text: &str) {
     out.push_str(first);

@@ -106,6 +106,34 @@ fn the_whole_message_comes_back_when_it_is_clean_and_its_header_otherwise() {
     }
 }
 
+/// RFC 3464 §2.2.1, RFC 3464 §2.3.1, RFC 3464 §2.3.2
+#[test]
+fn the_names_that_a_sender_gave_come_back_to_the_octet() {
+    let address = "\"a  b\"@x.example";
+    let failed = Recipient {
+        orcpt: OriginalRecipient::from_xtext("x400;/G+3DAnn+20+20/").ok(),
+        ..well(address, Action::Failed, None)
+    };
+    let fields = fields::fields(&Report {
+        id: QueueId::from_row(1 << 60).unwrap(),
+        date: DATE,
+        hostname: &"mx.local.example".parse().unwrap(),
+        reader: Reader::Sender(&"ann@client.example".parse().unwrap()),
+        about: QueueId::from_row(1 << 59).unwrap(),
+        arrived: ARRIVED,
+        message_id: None,
+        envelope_id: EnvelopeId::from_xtext("two+20+20spaces").ok().as_ref(),
+        deliver_by: None,
+        recipients: &[failed],
+        original: Original::Lost,
+    });
+    for line in
+        ["Envelope-Id: two  spaces", "Original-Recipient: x400; /G=Ann  /", &format!("rfc822; {address}")]
+    {
+        assert!(fields.contains(&format!("{line}\r\n")), "{line} is not in\n{fields}");
+    }
+}
+
 #[test]
 fn a_header_beyond_ascii_comes_back_octet_for_octet() {
     let header = "Subject: Grüße, long and longer, and at last too long for a single line of this\r\n =\r\n";

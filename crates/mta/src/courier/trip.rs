@@ -6,7 +6,7 @@ mod ending;
 use crate::connection::Connection;
 use crate::destinations::{Acquired, Job, Lent, Slot, connections_max, way};
 use crate::hosts::{self, Ask, Hosts, Own, Target as HostTarget};
-use crate::limits::TURNS_PER_HOST_MAX;
+use crate::limits::{CONNECTIONS_SPENT_MAX, TURNS_PER_HOST_MAX};
 use crate::local_attempt;
 use crate::remote::{Came, Errand, Progress, own_fate, transact};
 use crate::server::{Server, Settings, told_to_stop};
@@ -59,6 +59,8 @@ pub(super) struct Trip<'a> {
     last: Option<Fate>,
     /// The connection that carried the message, to be given back once its fate is recorded.
     lent: Option<Box<Lent>>,
+    /// Connections over which their hosts took no more.
+    spent: u32,
     /// Content that is not what was accepted.
     damage: Option<ContentError>,
 }
@@ -80,6 +82,7 @@ impl<'a> Trip<'a> {
             story,
             last: None,
             lent: None,
+            spent: 0,
             damage: None,
         }
     }
@@ -272,8 +275,15 @@ impl<'a> Trip<'a> {
             Came::Spent => {
                 let route_max = connections_max(self.hop);
                 self.server.destinations.good(&lent.slot, route_max, self.now());
-                self.story.note("the host takes no more over this connection; another is made for the rest");
                 tokio::spawn(crate::destinations::end(*lent));
+                self.spent += 1;
+                if self.spent >= CONNECTIONS_SPENT_MAX {
+                    let why =
+                        format!("{} takes so little over one connection that this one waits", target.name());
+                    self.progress.decide_open(&own_fate(Outcome::Deferred, 452, (4, 5, 3), why));
+                    return Tried::Done;
+                }
+                self.story.note("the host takes no more over this connection; another is made for the rest");
                 Tried::Again
             }
             Came::Stale(failure) => {

@@ -2,12 +2,18 @@
 
 use super::Purpose;
 use postrider_mail::{Peer, Service};
+use rustix::fs::{FileType, Mode, OFlags};
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 use std::fmt;
 use std::fs::{self, Permissions};
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+
+/// Connections that may wait to be accepted.
+const BACKLOG: i32 = 1024;
 
 /// A bound socket, before the runtime has it: bound while the process may, used when it is nobody any more.
 #[derive(Debug)]
@@ -28,11 +34,13 @@ impl Socket {
     /// [`AlreadyExists`](io::ErrorKind::AlreadyExists): what lies there is no socket; else what the system says.
     pub fn bind_unix(path: &Path, mode: u32) -> io::Result<Self> {
         make_room(path)?;
-        let listener = std::os::unix::net::UnixListener::bind(path)?;
-        let made = fs::symlink_metadata(path)?;
-        let file = SocketFile { path: path.to_owned(), device: made.dev(), inode: made.ino() };
-        fs::set_permissions(path, Permissions::from_mode(mode))?;
-        Ok(Self(Bound::Unix(listener, Some(file))))
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        let socket = rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+        rustix::net::bind(&socket, &SocketAddrUnix::new(path)?)?;
+        let file = SocketFile::made(path, mode)?;
+        // Only now can anyone connect.
+        rustix::net::listen(&socket, BACKLOG)?;
+        Ok(Self(Bound::Unix(socket.into(), Some(file))))
     }
 
     /// The address, of a TCP socket.
@@ -98,6 +106,21 @@ struct SocketFile {
     path: PathBuf,
     device: u64,
     inode: u64,
+}
+
+impl SocketFile {
+    /// The file at `path` of the socket just bound, made open to whom `mode` says. The folder may be another's to
+    /// write: what lies there now is held, and not what a link there leads to.
+    fn made(path: &Path, mode: u32) -> io::Result<Self> {
+        let held = rustix::fs::open(path, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())?;
+        let made = rustix::fs::fstat(&held)?;
+        if FileType::from_raw_mode(made.st_mode) != FileType::Socket {
+            return Err(io::Error::other("the socket was replaced as it was made"));
+        }
+        let itself = format!("/proc/self/fd/{}", held.as_raw_fd());
+        fs::set_permissions(itself, Permissions::from_mode(mode))?;
+        Ok(Self { path: path.to_owned(), device: made.st_dev, inode: made.st_ino })
+    }
 }
 
 impl Drop for SocketFile {
@@ -192,6 +215,16 @@ impl Stream {
             Self::Tcp(stream) => stream.try_read(into),
             Self::Unix(stream) => stream.try_read(into),
         })
+    }
+
+    /// The same without a word from the runtime that there is something: one system call that does not wait.
+    pub(crate) fn read_now(&self, into: &mut [u8]) -> io::Result<Option<usize>> {
+        let flags = rustix::net::RecvFlags::DONTWAIT;
+        let read = match self {
+            Self::Tcp(stream) => rustix::net::recv(stream, into, flags),
+            Self::Unix(stream) => rustix::net::recv(stream, into, flags),
+        };
+        unless_blocked(read.map(|(octets, _)| octets).map_err(io::Error::from))
     }
 
     /// Writes once: octets written, `None` when there was no room after all.

@@ -8,6 +8,7 @@ use postrider_journal::What;
 use postrider_journal::event::Accepted;
 use postrider_journal::limits::RECIPIENTS_LISTED_MAX;
 use postrider_mail::{Code, Enhanced, Greeting, HeloName, Protocol, Refusal};
+use postrider_policy::Decision;
 use postrider_policy::admit::{self, Facts};
 use postrider_queue::Receipt;
 use postrider_smtp::server::{Asked, Close, Filed, Gate, Open};
@@ -18,6 +19,11 @@ impl Conversation {
         if let Err(poisoned) = self.server.queue.health() {
             self.story.note(poisoned.to_string());
             return self.answer(asked, Gate::Refuse(out_of_order()));
+        }
+        let verdict = decided(admit::admit(&self.settings.rules, &self.facts(), admit::Question::Open));
+        if verdict.decision != Decision::Accept {
+            let gate = self.gate("the content", verdict);
+            return self.answer(asked, gate);
         }
         let id = self.server.world.queue_id();
         if let Some(transaction) = &mut self.transaction {

@@ -3,6 +3,7 @@
 use super::{Conversation, Waiting, Woke, wire};
 use postrider_journal::What;
 use postrider_mail::Text;
+use postrider_policy::admit::EarlyTalkers;
 use postrider_queue::Receipt;
 use postrider_smtp::Out;
 use postrider_smtp::limits::REPLIES_WAITING_OCTETS_MAX;
@@ -17,6 +18,16 @@ impl Conversation {
         input.drain(..consumed);
         self.wire.put_back(input);
         flow
+    }
+
+    /// Where who speaks before the greeting is refused, and no pause would show it: looks at what has come already.
+    /// A system call for each connection, which else nobody pays.
+    pub(super) fn look(&mut self) {
+        let refuses = self.settings.rules.early_talkers == EarlyTalkers::Refuse;
+        if refuses && self.settings.smtp.greet_pause.is_zero() && !self.wire.has_pending() {
+            // A connection that is broken is found so when the greeting is sent.
+            let _ = self.wire.read_now();
+        }
     }
 
     /// Reads into the worker's buffer and gives it to the engine from there; what it leaves is kept.

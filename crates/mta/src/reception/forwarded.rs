@@ -2,24 +2,25 @@
 //! XFORWARD_README).
 //!
 //! After XCLIENT the peer is another, for every decision and record: policy is asked again from the start, and
-//! what is offered may differ. XFORWARD is for the records of the next transaction alone.
+//! what is offered may differ. Only the right to say XCLIENT and XFORWARD stays with the connection, since the
+//! command is not to change who may give it: a proxy speaks for one client after another, and must not hand on
+//! the XCLIENT of a client of its own. A login that it tells authenticates nobody. XFORWARD is for the records of
+//! the next transaction alone.
 
 use super::Conversation;
 use super::setup::setup;
 use crate::intake::Origin;
+use crate::proxy::NOWHERE;
 use postrider_mail::{Code, Enhanced, Greeting, HeloName, Peer, Protocol, Refusal};
 use postrider_smtp::forward::{Attributes, Told};
 use postrider_smtp::server::{Asked, Gate, Xclient, Xforward};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 
 /// What is told of a client by name, and stays until something else is told.
 #[derive(Debug, Default)]
 pub(super) struct Forwarded {
     told: Attributes,
 }
-
-/// A client without an address is in nobody's network.
-const NOWHERE: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 
 impl Conversation {
     pub(super) fn xclient(&mut self, asked: Asked<Xclient>, told: &Attributes) {
@@ -54,7 +55,7 @@ impl Conversation {
         self.story.note(format!(
             "by {by}, {} speaks for the client {}{name}: what follows is decided for that one",
             self.connection,
-            self.peer.address(),
+            shown(&self.peer),
         ));
         tracing::debug!(session = %self.id, connection = %self.connection, peer = %self.peer.address(), by, "speaks for another client");
     }
@@ -106,22 +107,34 @@ impl Forwarded {
         let id = id.map(|id| format!(", where it is {id}")).unwrap_or_default();
         let whose = match self.told.is_local.as_ref().and_then(Told::known) {
             Some(true) => "from that host itself".to_owned(),
-            _ => format!("from the client {}", client.address()),
+            _ => format!("from the client {}", shown(&client)),
         };
         format!("by XFORWARD, {} passes on a message {whose}{id}", peer.ip())
     }
 }
 
-/// The client that `peer` speaks for. What is not told stays as it is; what is told to be unknown is unknown.
+/// The client that `peer` speaks for. What is not told stays as it is, but a port and a name belong to the address
+/// they were told with; what is told to be unknown is unknown, a port that is unknown 0.
 fn client(peer: &Peer, told: &Attributes) -> Peer {
-    let ip = told.addr.map_or(peer.ip(), |told| known_or(told, NOWHERE));
-    let port = told.port.map_or(peer.address().port(), |told| known_or(told, 0));
+    let ip = told.addr.map_or(peer.ip(), |told| known_or(told, NOWHERE.ip()));
+    let port = match told.port {
+        Some(told) => known_or(told, 0),
+        None if told.addr.is_some() => 0,
+        None => peer.address().port(),
+    };
     let name = match &told.name {
         Some(told) => told.known().cloned(),
-        // A name belongs to the address it was told with.
         None => peer.name().filter(|_| told.addr.is_none()).cloned(),
     };
     peer.speaks_for(SocketAddr::new(ip, port), name)
+}
+
+/// A client's address, with its port where that is known.
+fn shown(client: &Peer) -> String {
+    match client.address().port() {
+        0 => client.ip().to_string(),
+        _ => client.address().to_string(),
+    }
 }
 
 fn known_or<T>(told: Told<T>, unknown: T) -> T {
@@ -167,11 +180,15 @@ mod tests {
             ..Attributes::default()
         };
         let first = client(&proxy(), &addr);
+        assert_eq!(first.address().port(), 0, "999 is the proxy's");
+        assert_eq!(shown(&first), "198.51.100.7");
         let port = Attributes { port: Some(Told::Known(25)), ..Attributes::default() };
         let second = client(&first, &port);
         assert_eq!(second.address(), "198.51.100.7:25".parse().unwrap());
+        assert_eq!(shown(&second), "198.51.100.7:25");
         assert_eq!(second.name().unwrap().ascii(), "client.example");
         let other = Attributes { addr: Some(Told::Known("::1".parse().unwrap())), ..Attributes::default() };
-        assert_eq!(client(&second, &other).name(), None);
+        let third = client(&second, &other);
+        assert_eq!((third.name(), third.address()), (None, "[::1]:0".parse().unwrap()));
     }
 }

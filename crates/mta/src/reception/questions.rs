@@ -6,7 +6,7 @@ use crate::facts::{self, Fetched};
 use crate::limits::GREET_PAUSE_MAX;
 use crate::listen::Purpose;
 use crate::lookup;
-use postrider_mail::{Code, Enhanced, Priority, Reply};
+use postrider_mail::{Code, Enhanced, Priority, Refusal, Reply};
 use postrider_policy::admit::{self, Admission, Fact, Facts, Need, forwards_to};
 use postrider_policy::expand::Expansion;
 use postrider_policy::{Decision, Verdict};
@@ -77,33 +77,34 @@ impl Conversation {
     fn mail(&mut self, asked: Asked<Mail>, mut mail: MailFrom) {
         let verdict = decided(admit::admit(&self.settings.rules, &self.facts(), admit::Question::Sender));
         // That anyone may send is not worth a line in each story.
-        let gate = match verdict.decision {
-            Decision::Accept => Gate::Accept,
-            _ => self.gate(&format!("MAIL FROM:<{}>", mail.reverse_path), verdict),
-        };
-        if gate == Gate::Accept {
-            if let Some(said) = mail.priority {
-                let given = admit::priority(&self.settings.rules, &self.peer, said);
-                self.tell_priority(said, given);
-                mail.priority = Some(given);
-            }
-            if let Some(forwarded) = &self.forwarded {
-                self.story.note(forwarded.words(&self.peer));
-            }
-            self.transaction = Some(Box::new(Transaction::new(mail, self.server.world.now())));
+        if verdict.decision != Decision::Accept {
+            let gate = self.gate(&format!("MAIL FROM:<{}>", mail.reverse_path), verdict);
+            return self.answer(asked, gate);
         }
-        self.answer(asked, gate);
+        let lowered = mail.priority.as_mut().and_then(|priority| self.lower(priority));
+        if let Some(forwarded) = &self.forwarded {
+            self.story.note(forwarded.words(&self.peer));
+        }
+        self.transaction = Some(Box::new(Transaction::new(mail, self.server.world.now())));
+        self.answer(asked, lowered.map_or(Gate::Accept, |reply| Gate::AcceptSaying(Box::new(reply))));
     }
 
-    fn tell_priority(&mut self, said: Priority, given: Priority) {
-        if said != given {
-            let why = format!("priority {said} is for those in relay_from; this message gets {given}");
-            self.story.note(why);
+    /// Gives the message the priority that its client may ask for, and says so where it is another. The code and
+    /// the number in front are registered (RFC 6710 §4.1).
+    fn lower(&mut self, priority: &mut Priority) -> Option<Reply> {
+        let given = admit::priority(&self.settings.rules, &self.peer, *priority);
+        let said = std::mem::replace(priority, given);
+        if said == given {
+            return None;
         }
+        self.story.note(format!("priority {said} is for those in relay_from; this message gets {given}"));
+        let text =
+            format!("{given} is the priority this message gets; a higher one is not for you to ask for");
+        Some(Reply::new(Code::of(250), Enhanced::of(2, 3, 6), text))
     }
 
     /// What is known of the peer and of this host.
-    fn facts(&self) -> Facts {
+    pub(super) fn facts(&self) -> Facts {
         let manners = self.session.manners();
         let manners =
             admit::Manners { before_greeting: manners.before_greeting, out_of_turn: manners.out_of_turn };
@@ -162,9 +163,24 @@ impl Conversation {
             }
             Admission::Verdict(verdict) => {
                 let gate = self.gate(&format!("RCPT TO:<{}>", rcpt.forward_path), verdict);
+                let gate = self.readable(gate);
                 let gate = if gate == Gate::Accept { self.take(rcpt, facts) } else { gate };
                 self.answer(asked, gate);
             }
+        }
+    }
+
+    /// A new address in UTF-8 is not told to a client that could not read it (RFC 6531 §3.5).
+    fn readable(&self, gate: Gate) -> Gate {
+        let utf8 = self.transaction.as_ref().is_some_and(|transaction| transaction.takes_utf8());
+        match gate {
+            Gate::Refuse(refusal) if !utf8 && !lookup::is_ascii(refusal.reply()) => {
+                let text = "the reason needs UTF-8; send the message with SMTPUTF8 to hear it";
+                let class = if refusal.is_transient() { 4 } else { 5 };
+                let code = if refusal.is_transient() { 450 } else { 550 };
+                Gate::Refuse(Refusal::of(Code::of(code), Enhanced::of(class, 6, 8), text))
+            }
+            gate => gate,
         }
     }
 
@@ -177,6 +193,9 @@ impl Conversation {
             Fact::Known(expansion) => forwards_to(local, &address, expansion).map(lookup::will_forward),
             Fact::Missing | Fact::Unavailable(_) => None,
         };
+        // What it could not read is not told (RFC 6531 §3.5).
+        let utf8 = transaction.takes_utf8();
+        let elsewhere = elsewhere.filter(|words| utf8 || lookup::is_ascii(words));
         match (transaction.add(rcpt, &address, facts), elsewhere) {
             (Err(refusal), _) => Gate::Refuse(refusal),
             (Ok(()), Some(words)) => Gate::AcceptSaying(Box::new(words)),

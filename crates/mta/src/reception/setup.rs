@@ -31,7 +31,7 @@ pub(super) fn setup(settings: &Settings, peer: &Peer, connection: IpAddr, now: U
         no_soliciting: rules.no_soliciting.clone().map(Some),
         xclient: rules.trust.may_xclient(connection),
         xforward: rules.trust.may_xforward(connection),
-        ..Extensions::default()
+        ..Extensions::for_any_peer()
     };
     Arc::new(Setup {
         banner: settings.banner.clone(),

@@ -42,6 +42,11 @@ impl Transaction {
         }
     }
 
+    /// Whether its client understands UTF-8 in replies (RFC 6531 §3.5).
+    pub(super) fn takes_utf8(&self) -> bool {
+        self.requests.smtputf8
+    }
+
     /// Adds what an accepted forward-path, which means `address`, leads to, or says why there is no room for it.
     pub(super) fn add(&mut self, rcpt: RcptTo, address: &Mailbox, facts: Facts) -> Result<(), Refusal> {
         let destinations = destinations(facts, address);

@@ -2,7 +2,7 @@
 //! where the routes lead; nothing is sent over this connection.
 
 use super::{Conversation, Waiting};
-use crate::limits::{TURN_MESSAGES_MAX, TURN_PAGES_MAX};
+use crate::limits::{TURN_MESSAGES_MAX, TURN_PAGES_MAX, TURNS_PER_SESSION_MAX};
 use crate::server::Server;
 use postrider_mail::{Code, Domain, Enhanced, Mailbox, QueueId, Reply, UnixMillis};
 use postrider_policy::admit::may_turn;
@@ -21,7 +21,13 @@ impl Conversation {
             TurnNode::Below(_) | TurnNode::Queue(_) => None,
         };
         match allowed {
+            Some(domain) if self.turns >= TURNS_PER_SESSION_MAX => {
+                let text =
+                    format!("{domain} waits: no more than {TURNS_PER_SESSION_MAX} ETRN in one session");
+                self.answer(asked, reply(458, (4, 7, 0), text));
+            }
             Some(domain) => {
+                self.turns += 1;
                 self.story.note(format!("ETRN starts what waits for {domain}"));
                 let work = start(self.server.clone(), domain.clone());
                 self.waiting = Waiting::Turn(asked, Box::pin(work));

@@ -72,6 +72,15 @@ impl Wire {
         })
     }
 
+    /// Appends what has come already, before the runtime could say so.
+    pub(super) fn read_now(&mut self) -> io::Result<()> {
+        with_scratch(|scratch| {
+            let octets = self.stream.read_now(scratch)?;
+            self.pending.extend_from_slice(&scratch[..octets.unwrap_or(0)]);
+            Ok(())
+        })
+    }
+
     /// Sends what it can in one write.
     pub(super) async fn send(&mut self) -> io::Result<()> {
         self.stream.writable().await?;

@@ -247,10 +247,14 @@ fn who_talks_before_its_turn_is_refused_only_where_the_operator_wants_it() {
     let facts = Facts { manners, ..Facts::default() };
     assert_eq!(answer(&rules(), &facts, Question::Connect(&peer)), "accept");
     assert_eq!(answer(&rules(), &facts, Question::Sender), "accept");
+    assert_eq!(answer(&rules(), &facts, Question::Open), "accept");
     let strict = Rules { early_talkers: EarlyTalkers::Refuse, ..rules() };
     assert!(answer(&strict, &facts, Question::Connect(&peer)).starts_with("554 5.5.1"));
     assert!(answer(&strict, &facts, Question::Sender).starts_with("503 5.5.1"));
+    let content = answer(&strict, &facts, Question::Open);
+    assert!(content.starts_with("503 5.5.1") && content.ends_with("goodbye"), "{content}");
     assert_eq!(answer(&strict, &Facts::default(), Question::Sender), "accept");
+    assert_eq!(answer(&strict, &Facts::default(), Question::Open), "accept");
 }
 
 /// RFC 7504 §4

@@ -91,9 +91,10 @@ pub(super) fn of_mail(mail: &mut MailFrom, parameter: &str) -> Result<(), Comman
     let taken = match (known, value) {
         (Parameter::Smtputf8, None) if !mail.smtputf8 => {
             mail.smtputf8 = true;
-            Some(())
+            Ok(())
         }
-        (Parameter::Smtputf8, _) | (_, None) => None,
+        (Parameter::Smtputf8, None) => Err(Unfit::Repeated),
+        (Parameter::Smtputf8, _) | (_, None) => Err(Unfit::Malformed),
         (Parameter::Size, Some(value)) => once(&mut mail.size, size_value(value)),
         (Parameter::Body, Some(value)) => once(&mut mail.body, value.parse().ok()),
         (Parameter::Ret, Some(value)) => once(&mut mail.ret, value.parse().ok()),
@@ -104,32 +105,48 @@ pub(super) fn of_mail(mail: &mut MailFrom, parameter: &str) -> Result<(), Comman
         (Parameter::HoldUntil, Some(value)) => once(&mut mail.hold, Hold::from_date_time(value).ok()),
         (Parameter::Priority, Some(value)) => once(&mut mail.priority, value.parse().ok()),
         (Parameter::Solicit, Some(value)) => once(&mut mail.solicit, value.parse().ok()),
-        (Parameter::BinaryMime | Parameter::Notify | Parameter::Orcpt, Some(_)) => None,
+        (Parameter::BinaryMime | Parameter::Notify | Parameter::Orcpt, Some(_)) => Err(Unfit::Malformed),
     };
-    taken.ok_or_else(|| CommandError::BadParameter(known, Text::clean(parameter)))
+    taken.map_err(|unfit| unfit.error(known, parameter))
 }
 
 /// Takes one parameter of RCPT.
 pub(super) fn of_rcpt(rcpt: &mut RcptTo, parameter: &str) -> Result<(), CommandError> {
     let (known, value) = Parameter::split(parameter, &Parameter::OF_RCPT)?;
-    let taken = value.and_then(|value| match known {
-        Parameter::Notify => once(&mut rcpt.notify, value.parse().ok()),
-        _ => once(&mut rcpt.orcpt, OriginalRecipient::from_xtext(value).ok()),
-    });
-    taken.ok_or_else(|| CommandError::BadParameter(known, Text::clean(parameter)))
+    let taken = match (known, value) {
+        (_, None) => Err(Unfit::Malformed),
+        (Parameter::Notify, Some(value)) => once(&mut rcpt.notify, value.parse().ok()),
+        (_, Some(value)) => once(&mut rcpt.orcpt, OriginalRecipient::from_xtext(value).ok()),
+    };
+    taken.map_err(|unfit| unfit.error(known, parameter))
+}
+
+/// Why a parameter that is known is not taken.
+enum Unfit {
+    Malformed,
+    Repeated,
+}
+
+impl Unfit {
+    fn error(self, known: Parameter, parameter: &str) -> CommandError {
+        match self {
+            Self::Malformed => CommandError::BadParameter(known, Text::clean(parameter)),
+            Self::Repeated => CommandError::RepeatedParameter(known),
+        }
+    }
 }
 
 /// Fills an empty place with a value that is well formed.
-fn once<T>(place: &mut Option<T>, value: Option<T>) -> Option<()> {
+fn once<T>(place: &mut Option<T>, value: Option<T>) -> Result<(), Unfit> {
     if place.is_some() {
-        return None;
+        return Err(Unfit::Repeated);
     }
-    *place = value;
-    place.is_some().then_some(())
+    *place = Some(value.ok_or(Unfit::Malformed)?);
+    Ok(())
 }
 
-/// `size-value ::= 1*20DIGIT` (RFC 1870 §3)
+/// `size-value ::= 1*20DIGIT` (RFC 1870 §3). What cannot be counted is larger than anything that is taken.
 fn size_value(value: &str) -> Option<u64> {
     let digits = (1..=20).contains(&value.len()) && value.bytes().all(|b| b.is_ascii_digit());
-    value.parse().ok().filter(|_| digits)
+    digits.then(|| value.parse().unwrap_or(u64::MAX))
 }

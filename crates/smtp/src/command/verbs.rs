@@ -1,6 +1,7 @@
 //! The arguments of the smaller verbs: HELO and its kin, VRFY, BDAT, ETRN.
 
-use super::{Chunk, Command, CommandError, TurnNode};
+use super::{Chunk, Command, CommandError, Sought, TurnNode};
+use postrider_mail::limits::TEXT_OCTETS_MAX;
 use postrider_mail::{Domain, HeloName, Text};
 
 /// The name behind HELO, EHLO or LHLO.
@@ -15,17 +16,18 @@ pub(super) fn alone(argument: &[u8], command: Command, usage: &'static str) -> R
 }
 
 /// What VRFY and EXPN ask for: `String [ SP "SMTPUTF8" ]` (RFC 6531 §3.7.4.2). UTF-8 needs the parameter.
-pub(super) fn whom(argument: &[u8], usage: &'static str) -> Result<Text, CommandError> {
+pub(super) fn whom(argument: &[u8], usage: &'static str) -> Result<Sought, CommandError> {
     const PARAMETER: &[u8] = b"SMTPUTF8";
     let (rest, last) = argument.split_at(argument.len().saturating_sub(PARAMETER.len()));
     let utf8 = last.eq_ignore_ascii_case(PARAMETER) && rest.last().is_some_and(u8::is_ascii_whitespace);
     let string = if utf8 { rest.trim_ascii_end() } else { argument };
-    if string.is_empty() {
+    // What a text would cut is longer than any address.
+    if string.is_empty() || string.len() > TEXT_OCTETS_MAX {
         Err(CommandError::Usage(usage))
     } else if !utf8 && !string.is_ascii() {
         Err(CommandError::NotAscii)
     } else {
-        Ok(Text::from_peer(string))
+        Ok(Sought { string: Text::from_peer(string), smtputf8: utf8 })
     }
 }
 

@@ -19,8 +19,12 @@ impl Dialogue for Ear {
 }
 
 fn printed(reply: &Reply) -> String {
+    printed_as(reply, false)
+}
+
+fn printed_as(reply: &Reply, utf8: bool) -> String {
     let (mut wire, mut ear) = (Vec::new(), Ear::default());
-    print(reply, &mut Out { now: Instant::now(), wire: &mut wire, dialogue: &mut ear });
+    print(reply, utf8, &mut Out { now: Instant::now(), wire: &mut wire, dialogue: &mut ear });
     let heard: Vec<u8> = ear.0.into_iter().flat_map(|line| [&line, &b"\r\n"[..]].concat()).collect();
     assert_eq!(heard, wire, "the dialogue hears what is sent");
     String::from_utf8(wire).unwrap()
@@ -68,6 +72,21 @@ fn an_enhanced_code_of_another_class_is_not_printed() {
 #[test]
 fn reply_text_is_ascii_on_the_wire() {
     assert_eq!(printed(&Reply::new(Code::of(250), None, "Grüße …")), "250 Gr??e ...\r\n");
+}
+
+/// RFC 6531 §3.7.4.2
+#[test]
+fn who_takes_utf8_gets_it_and_no_letter_is_cut_by_a_fold() {
+    assert_eq!(
+        printed_as(&Reply::new(Code::of(250), None, "<jörg@local.example>"), true),
+        "250 <jörg@local.example>\r\n"
+    );
+    for before in 0..4 {
+        let text = format!("{}{}", "x".repeat(before), "€".repeat(300));
+        let lines = printed_as(&Reply::new(Code::of(250), None, text.as_str()), true);
+        assert!(lines.lines().all(|line| line.len() <= REPLY_PRINTED_OCTETS_MAX - 2));
+        assert_eq!(lines.lines().map(|line| &line[4..]).collect::<String>(), text);
+    }
 }
 
 /// RFC 5321 §4.5.3.1.5

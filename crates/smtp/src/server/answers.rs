@@ -95,6 +95,7 @@ impl<R> Session<R> {
 
     fn queued(&mut self, pending: &Pending, id: &Text, out: &mut Out<'_>) {
         let reply = words::queued(id);
+        self.commands = 0;
         for _ in 0..self.replies_to(pending) {
             self.say(&reply, out);
         }

@@ -5,7 +5,7 @@ use super::{Asked, Dialect, Event, Question, Session, help, words};
 use crate::command::{self, Chunk, Command, MailFrom, RcptTo, TurnNode};
 use crate::dialogue::Out;
 use crate::forward::Attributes;
-use crate::limits::SURPLUS_RECIPIENTS_MAX;
+use crate::limits::{COMMANDS_PER_MESSAGE_MAX, SURPLUS_RECIPIENTS_MAX};
 use postrider_mail::{Body, Greeting, HeloName, Protocol, Reply};
 
 impl<R> Session<R> {
@@ -24,6 +24,13 @@ impl<R> Session<R> {
         if hurried {
             self.notice_hurry(&command);
         }
+        if !brings_mail(&command) {
+            self.commands += 1;
+            if self.commands > COMMANDS_PER_MESSAGE_MAX {
+                return self.hang_up(&words::too_many_commands(&self.setup.hostname), out);
+            }
+        }
+        self.utf8 = takes_utf8(&phase, &command);
         match command {
             Command::Helo(name) => self.hello(phase, Protocol::Smtp, name, out),
             Command::Ehlo(name) => self.hello(phase, Protocol::Esmtp, name, out),
@@ -51,11 +58,11 @@ impl<R> Session<R> {
     }
 
     /// A group of commands ends with one whose reply is awaited (RFC 2920 §3.1); without EHLO every command
-    /// is awaited.
+    /// is awaited. XFORWARD may stand before MAIL in its group (XFORWARD_README).
     fn notice_hurry(&mut self, command: &Command) {
         let is_last = match command {
             Command::Quit => false,
-            Command::Mail(_) | Command::Rcpt(_) | Command::Rset | Command::Bdat(_) => {
+            Command::Mail(_) | Command::Rcpt(_) | Command::Rset | Command::Bdat(_) | Command::Xforward(_) => {
                 self.protocol == Protocol::Smtp
             }
             _ => true,
@@ -225,5 +232,20 @@ impl<R> Session<R> {
             Phase::MailRefused => self.go_on(phase, &reply, out),
             _ => self.error(phase, &reply, out),
         }
+    }
+}
+
+/// Whether a command is bounded by the transaction it stands in, or ends the session.
+fn brings_mail(command: &Command) -> bool {
+    matches!(command, Command::Rcpt(_) | Command::Data | Command::Bdat(_) | Command::Quit)
+}
+
+/// Whether the client has said, with this command or in its transaction, that it understands UTF-8 in the reply
+/// (RFC 6531 §3.7.4.2).
+fn takes_utf8(phase: &Phase, command: &Command) -> bool {
+    match (command, phase) {
+        (Command::Vrfy(sought) | Command::Expn(sought), _) => sought.smtputf8,
+        (Command::Rcpt(_), Phase::Open(transaction)) => transaction.announced.smtputf8,
+        _ => false,
     }
 }

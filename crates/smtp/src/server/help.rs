@@ -1,6 +1,7 @@
 //! HELP: a sentence for each command and extension that is offered (RFC 5321 §4.1.1.8).
 
 use super::{Dialect, Setup};
+use crate::command::Parameter;
 use postrider_mail::{Code, Enhanced, Reply, Text};
 
 type Topic = (&'static str, &'static str);
@@ -13,10 +14,7 @@ const OF_LMTP: [Topic; 1] = [("LHLO", "LHLO client.example - says who you are an
 
 /// Commands that any session has, and extensions that are always offered.
 const ALWAYS: [Topic; 14] = [
-    (
-        "MAIL",
-        "MAIL FROM:<you@client.example> [SIZE=octets] [BODY=8BITMIME] - begins a message; <> for notices",
-    ),
+    ("MAIL", "MAIL FROM:<you@client.example> - begins a message; <> for notices"),
     ("RCPT", "RCPT TO:<friend@local.example> - names a recipient, once for each"),
     ("DATA", "DATA - then the message; it ends with a line that holds a single dot"),
     ("RSET", "RSET - forgets the message that was begun"),
@@ -68,13 +66,30 @@ const XCLIENT: [Topic; 1] =
 const XFORWARD: [Topic; 1] =
     [("XFORWARD", "XFORWARD name=value ... - of NAME ADDR PORT PROTO HELO IDENT SOURCE")];
 
+/// The parameters of MAIL and RCPT, as their form shows them.
+const PARAMETERS_OF_MAIL: [(Parameter, &str); 11] = [
+    (Parameter::Size, "[SIZE=octets]"),
+    (Parameter::Body, "[BODY=8BITMIME]"),
+    (Parameter::BinaryMime, "[BODY=BINARYMIME]"),
+    (Parameter::Smtputf8, "[SMTPUTF8]"),
+    (Parameter::Ret, "[RET=FULL/HDRS]"),
+    (Parameter::Envid, "[ENVID=name]"),
+    (Parameter::By, "[BY=seconds;R/N]"),
+    (Parameter::HoldFor, "[HOLDFOR=seconds]"),
+    (Parameter::HoldUntil, "[HOLDUNTIL=date-time]"),
+    (Parameter::Priority, "[MT-PRIORITY=n]"),
+    (Parameter::Solicit, "[SOLICIT=keywords]"),
+];
+const PARAMETERS_OF_RCPT: [(Parameter, &str); 2] =
+    [(Parameter::Notify, "[NOTIFY=NEVER/list]"), (Parameter::Orcpt, "[ORCPT=type;address]")];
+
 pub(super) fn help(topic: Option<&Text>, setup: &Setup) -> Reply {
     let code = Code::of(214);
     let enhanced = Enhanced::of(2, 0, 0);
     if let Some(topic) = topic
-        && let Some((_, usage)) = topics(setup).find(|(name, _)| topic.as_str().eq_ignore_ascii_case(name))
+        && let Some(topic) = topics(setup).find(|(name, _)| topic.as_str().eq_ignore_ascii_case(name))
     {
-        return Reply::new(code, enhanced, Text::literal(usage));
+        return Reply::new(code, enhanced, usage(topic, setup));
     }
     // A command opens its own sentence.
     let commands: Vec<&str> = topics(setup)
@@ -86,6 +101,24 @@ pub(super) fn help(topic: Option<&Text>, setup: &Setup) -> Reply {
         Text::literal("HELP and a command, a parameter or an extension explains it"),
     ];
     Reply::of_lines(code, enhanced, lines)
+}
+
+/// The sentence of a topic; that of MAIL and of RCPT with the parameters that are offered, in 300 octets.
+fn usage((name, usage): Topic, setup: &Setup) -> Text {
+    let parameters: &[(Parameter, &str)] = match name {
+        "MAIL" => &PARAMETERS_OF_MAIL,
+        "RCPT" => &PARAMETERS_OF_RCPT,
+        _ => &[],
+    };
+    let Some((form, meaning)) = usage.split_once(" - ").filter(|_| !parameters.is_empty()) else {
+        return Text::literal(usage);
+    };
+    let mut text = form.to_owned();
+    for (_, form) in parameters.iter().filter(|(parameter, _)| setup.extensions.allow(*parameter)) {
+        text.push(' ');
+        text.push_str(form);
+    }
+    Text::from(format!("{text} - {meaning}"))
 }
 
 /// What can be explained here.

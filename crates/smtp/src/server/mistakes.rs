@@ -31,7 +31,9 @@ impl<R> Session<R> {
             CommandError::BadChunk { octets, usage } => {
                 return self.pass_over(phase, *octets, true, words::usage(usage), out);
             }
-            CommandError::BadParameter(parameter, _) if !self.offers(*parameter) => {
+            CommandError::BadParameter(parameter, _) | CommandError::RepeatedParameter(parameter)
+                if !self.offers(*parameter) =>
+            {
                 words::not_offered(parameter.keyword(), self.protocol)
             }
             CommandError::UnknownParameter(keyword) => words::not_offered(keyword.as_str(), self.protocol),

@@ -3,7 +3,7 @@
 //! A question owns its values, so its answer may be awaited after the input is given back. [`Asked`] is a
 //! token of no size that its answer consumes: a question is answered once.
 
-use crate::command::{MailFrom, RcptTo, TurnNode};
+use crate::command::{MailFrom, RcptTo, Sought, TurnNode};
 use crate::forward::Attributes;
 use postrider_mail::{Greeting, Refusal, Reply, Text};
 use std::marker::PhantomData;
@@ -24,9 +24,9 @@ pub enum Question {
     /// The content has come whole: file the message.
     Close(Asked<Close>),
     /// VRFY
-    Verify(Asked<Verify>, Text),
+    Verify(Asked<Verify>, Sought),
     /// EXPN
-    Expand(Asked<Expand>, Text),
+    Expand(Asked<Expand>, Sought),
     /// ETRN: send now what waits for this host?
     Turn(Asked<Turn>, TurnNode),
     /// XCLIENT: is the peer from now on who it says it speaks for? An accepted one begins the session anew,

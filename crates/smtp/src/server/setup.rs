@@ -26,8 +26,8 @@ pub struct Setup {
 }
 
 impl Setup {
-    /// A server of this name that takes what the limits' defaults say and offers everything that any peer may
-    /// use.
+    /// A server of this name that takes what the limits' defaults say, and offers what it can keep by keeping
+    /// what it is given ([`Extensions::default`]).
     pub fn new(hostname: Domain, dialect: Dialect) -> Self {
         Self {
             hostname,

@@ -2,7 +2,7 @@
 //! (RFC 5321 §4.2.2, RFC 3463).
 
 use super::{Dialect, Setup};
-use crate::command::{CommandError, PathError};
+use crate::command::{CommandError, Parameter, PathError};
 use crate::data::Bare;
 use crate::extension::FutureRelease;
 use crate::limits::COMMAND_LINE_OCTETS_MAX;
@@ -117,7 +117,14 @@ pub(super) fn command_error(error: &CommandError, dialect: Dialect) -> Reply {
         CommandError::ForwardPath(error) => path_error(*error, (5, 1, 3), "RCPT TO:<friend@local.example>"),
         CommandError::UnknownParameter(keyword) => not_offered(keyword.as_str(), Protocol::Esmtp),
         CommandError::BadParameter(_, parameter) => {
-            say(501, (5, 5, 4), format!("the parameter {parameter} is malformed or was given twice"))
+            say(501, (5, 5, 4), format!("the parameter {parameter} is malformed"))
+        }
+        // The one excludes the other.
+        CommandError::RepeatedParameter(Parameter::HoldFor | Parameter::HoldUntil) => {
+            say(501, (5, 5, 4), "of HOLDFOR and HOLDUNTIL, one is given, and once")
+        }
+        CommandError::RepeatedParameter(parameter) => {
+            say(501, (5, 5, 4), format!("the parameter {} was given twice", parameter.keyword()))
         }
     }
 }
@@ -268,6 +275,10 @@ pub(super) fn tls_hello() -> Refusal {
 
 pub(super) fn far_too_many_recipients(hostname: &Domain) -> Refusal {
     refuse(421, (4, 5, 3), format!("{hostname} far too many recipients at once; goodbye"))
+}
+
+pub(super) fn too_many_commands(hostname: &Domain) -> Refusal {
+    refuse(421, (4, 7, 0), format!("{hostname} too many commands and no message; goodbye"))
 }
 
 pub(super) fn too_many_errors(hostname: &Domain) -> Refusal {

@@ -141,12 +141,7 @@ impl Plan {
         if self.offers_all {
             return Extensions { no_soliciting: Some(None), ..Extensions::for_any_peer() };
         }
-        Extensions {
-            smtputf8: false,
-            chunking: false,
-            limits: false,
-            ..Extensions::default()
-        }
+        Extensions { smtputf8: false, chunking: false, limits: false, ..Extensions::default() }
     }
 }
 
@@ -191,9 +186,9 @@ pub(crate) fn expect(message: &Message, plan: &Plan) -> Expected {
             _ if taken.len() == RECIPIENTS_MAX as usize => fates[index] = (None, ANOTHER, None),
             Verdict::Yes => taken.push(index),
             Verdict::HangUp => return ended(fates, true),
-            // What a server says is ASCII.
+            // An address with UTF-8 comes with SMTPUTF8, and so does the reply about it (RFC 6531 §3.7.4.2).
             verdict => {
-                let about = message.recipient(index).replace('ü', "?");
+                let about = message.recipient(index);
                 fates[index] = (Some(Stage::Rcpt), code(verdict), Some(about));
             }
         }

@@ -127,7 +127,7 @@ pub(super) fn about_clients(config: &Config, text: &mut String) {
     text.push_str(match smtp.early_talkers {
         EarlyTalkers::Note => "Who talks before the greeting or out of turn is noted in the journal.\n",
         EarlyTalkers::Refuse => {
-            "Who talks before the greeting is refused with 554, who talks out of turn with 503.\n"
+            "Who talks before the greeting is refused with 554, mail of who talks out of turn with 503.\n"
         }
     });
     if let Some(classes) = &smtp.no_soliciting {

@@ -283,7 +283,7 @@ fn standing(message: &View, recipient: &RecipientView, now: UnixMillis) -> Strin
             text.push_str(&format!(", priority {}", message.priority));
         }
         if let Some(by) = message.requests.by {
-            text.push_str(&format!(", wanted {}", words::due(by, now)));
+            text.push_str(&format!(", wanted {}", words::moment(by, now)));
         }
     }
     text

@@ -10,7 +10,7 @@ use crate::exit::Exit;
 use crate::service::wall_clock;
 use clap::Args;
 use postrider_control::{Answer, Command, DestinationView, Health};
-use postrider_mail::{QueueId, UnixMillis};
+use postrider_mail::{Peer, QueueId, UnixMillis};
 use postrider_queue::{PauseView, RecipientView, State, View};
 use std::fmt::Write as _;
 
@@ -129,7 +129,7 @@ fn requests(message: &View, now: UnixMillis, line: &mut impl FnMut(&str, String)
     }
     if let Some(by) = asked.by {
         let mode = asked.by_mode.as_ref().map_or("", |mode| mode.as_str());
-        line("Deliver by", format!("{by}, {}; {}", words::due(by, now), words::by_mode(mode)));
+        line("Deliver by", format!("{by}, {}; {}", words::moment(by, now), words::by_mode(mode)));
     }
     if let Some(envid) = &asked.envid {
         line("Envelope id", format!("{envid} (ENVID, for notices)"));
@@ -150,7 +150,10 @@ fn requests(message: &View, now: UnixMillis, line: &mut impl FnMut(&str, String)
 fn way(message: &View) -> Option<String> {
     let parts = [
         message.helo.as_ref().map(|helo| format!("from {helo}")),
-        message.peer.as_ref().map(|peer| format!("at {peer}")),
+        message.peer.as_ref().map(|peer| {
+            let shown = peer.as_str().parse().map_or_else(|_| peer.to_string(), Peer::shown);
+            format!("at {shown}")
+        }),
         message.protocol.as_ref().map(|protocol| format!("by {protocol}")),
         message.tls.as_ref().map(|tls| format!("under {tls}")),
     ];

@@ -27,6 +27,11 @@ pub(super) fn due(at: UnixMillis, now: UnixMillis) -> String {
     if wait.is_zero() { "now".into() } else { format!("in {}", span(wait)) }
 }
 
+/// `in 4 min`, or `4 min ago`: of a moment that may have passed.
+pub(super) fn moment(at: UnixMillis, now: UnixMillis) -> String {
+    if at < now { ago(at, now) } else { due(at, now) }
+}
+
 /// `1.2 KiB`.
 pub(super) fn size(octets: u64) -> String {
     const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];
@@ -145,6 +150,8 @@ mod tests {
         assert_eq!(due(UnixMillis::new(0), now), "now");
         assert_eq!(due(UnixMillis::new(1000), now), "now");
         assert_eq!(due(UnixMillis::new(241_000), now), "in 4 min");
+        assert_eq!(moment(UnixMillis::new(241_000), now), "in 4 min");
+        assert_eq!(moment(now, UnixMillis::new(241_000)), "4 min ago");
     }
 
     #[test]

@@ -41,7 +41,8 @@ fn envelope_id(text: &str) -> Result<EnvelopeId, String> {
 
 fn original_recipient(text: &str) -> Result<OriginalRecipient, String> {
     if let Ok(mailbox) = text.parse::<Mailbox>() {
-        return OriginalRecipient::of(&mailbox).ok_or_else(|| "an address that fits 500 octets of ASCII".into());
+        return OriginalRecipient::of(&mailbox)
+            .ok_or_else(|| "an address that fits 500 octets of ASCII".into());
     }
     text.parse().map_err(|_| "an address, or its type and the address, as in rfc822;bob@example.org".into())
 }
