@@ -32,7 +32,8 @@ Groups (all of them when none is named):
   syncs   fsync and fdatasync per message, counted by strace in runs of their own
   idle    memory of an idle session, at 10,000 of them
   large   growth of memory while one message of 50 MiB is received and delivered
-  engine  instructions per message of the protocol engine alone, counted by valgrind
+  engine  the protocol engine alone, by DATA and by BDAT: instructions and allocations per message,
+          counted by valgrind, and sessions per second in memory
   relay   smtp-source to smtp-sink through Postrider and through Postfix: messages per second, CPU
   fanout  one message to 1,000 recipients at one destination, through both
   crowd   20,000 messages to 200 domains, 5 of them dead and 5 taking 5 connections at a time
@@ -76,18 +77,20 @@ pub(crate) struct Plan {
 struct Group {
     name: &'static str,
     measure: fn(&Plan) -> Result<Vec<Row>, Problem>,
+    /// Whether the server is measured, and so must be there.
+    of_server: bool,
 }
 
 static GROUPS: [Group; 9] = [
-    Group { name: "speed", measure: speed::measure },
-    Group { name: "syncs", measure: syncs::measure },
-    Group { name: "idle", measure: memory::idle },
-    Group { name: "large", measure: memory::large },
-    Group { name: "engine", measure: engine::measure },
-    Group { name: "relay", measure: relay::throughput },
-    Group { name: "fanout", measure: relay::fanout },
-    Group { name: "crowd", measure: relay::crowd },
-    Group { name: "deferred", measure: deferred::measure },
+    Group { name: "speed", measure: speed::measure, of_server: true },
+    Group { name: "syncs", measure: syncs::measure, of_server: true },
+    Group { name: "idle", measure: memory::idle, of_server: true },
+    Group { name: "large", measure: memory::large, of_server: true },
+    Group { name: "engine", measure: engine::measure, of_server: false },
+    Group { name: "relay", measure: relay::throughput, of_server: true },
+    Group { name: "fanout", measure: relay::fanout, of_server: true },
+    Group { name: "crowd", measure: relay::crowd, of_server: true },
+    Group { name: "deferred", measure: deferred::measure, of_server: true },
 ];
 
 /// Runs the command. `false` when a figure missed its target.
@@ -110,16 +113,35 @@ pub(crate) fn run(arguments: &[&str]) -> Result<bool, Problem> {
 /// # Errors
 /// Something could not be measured at all.
 pub(crate) fn measure(plan: &Plan) -> Result<bool, Problem> {
-    if plan.build && !tools::run(&mut cargo(["build", "--release", "--package", "postrider"]))? {
-        return Err(Problem::new("the server does not build"));
-    }
+    build(plan)?;
     let mut rows = Vec::new();
     for group in &plan.groups {
         eprintln!("measuring: {}", group.name);
         rows.extend((group.measure)(plan)?);
     }
-    print!("{}", if plan.json { row::json(&rows) } else { row::table(&rows) });
-    Ok(!rows.iter().any(Row::misses))
+    Ok(show(plan, &rows))
+}
+
+/// Besieges the server for so many minutes, and prints. `false` when a figure missed its target.
+///
+/// # Errors
+/// Something could not be measured at all.
+pub(crate) fn siege(plan: &Plan, minutes: u32) -> Result<bool, Problem> {
+    build(plan)?;
+    Ok(show(plan, &relay::siege(plan, minutes)?))
+}
+
+fn build(plan: &Plan) -> Result<(), Problem> {
+    let build = plan.build && plan.groups.iter().any(|group| group.of_server);
+    if build && !tools::run(&mut cargo(["build", "--release", "--package", "postrider"]))? {
+        return Err(Problem::new("the server does not build"));
+    }
+    Ok(())
+}
+
+fn show(plan: &Plan, rows: &[Row]) -> bool {
+    print!("{}", if plan.json { row::json(rows) } else { row::table(rows) });
+    !rows.iter().any(Row::misses)
 }
 
 /// What the command line asks for.

@@ -7,6 +7,7 @@ mod packages;
 mod steps;
 pub(crate) mod suites;
 mod unpacked;
+mod walls;
 
 use crate::counts::Counts;
 use crate::problem::Problem;

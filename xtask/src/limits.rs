@@ -58,8 +58,12 @@ pub(crate) const DEFERRED_MESSAGES: usize = 200_000;
 pub(crate) const DEFERRED_DOMAINS: usize = 5000;
 pub(crate) const DEFERRED_OCTETS: usize = 2 * KIB;
 
-/// Messages of the two runs of the engine.
+/// Messages of the two runs of the engine that are counted.
 pub(crate) const ENGINE_MESSAGES: [u64; 2] = [100, 300];
+/// Sessions of each run of the engine that is timed …
+pub(crate) const ENGINE_SESSIONS: u64 = 100_000;
+/// … and how many runs there are.
+pub(crate) const ENGINE_RUNS: u32 = 5;
 
 /// The program of [`END_TO_END_PACKAGE`] that puts relays under load.
 pub(crate) const RELAY_LOAD_PROGRAM: &str = "relay-load";
@@ -98,5 +102,9 @@ pub(crate) const KERNEL_TICKS_PER_SECOND: u32 = 100;
 
 // Long runs ---------------------------------------------------------------------------------------------
 
+/// How long the siege lasts, in minutes …
+pub(crate) const SOAK_MINUTES: u32 = 60;
+/// … and at the longest: a week.
+pub(crate) const SOAK_MINUTES_MAX: u32 = 7 * 24 * 60;
 /// Cases of each property in `soak`; 256 otherwise.
 pub(crate) const SOAK_CASES: u32 = 20_000;

@@ -5,7 +5,7 @@
 //! |---|---|
 //! | `ci` | every check, in order, with counts at the end |
 //! | `bench` | figures of the release binary and of the engine, with their targets |
-//! | `soak` | the same for longer, and the tests with many more cases |
+//! | `soak` | a siege, the same for longer, and the tests with many more cases |
 //! | `rfc` | whether code, tests and `docs/rfc.toml` agree on the standards we follow |
 //! | `tools` | programs: where they are, how they are run and watched |
 //! | `counts` | the closing lines of test runners |
@@ -34,7 +34,7 @@ Usage: cargo xtask COMMAND [OPTION]...
 Commands:
   ci      every check and every test, with counts at the end
   bench   what the release binary does per second, per message and per session
-  soak    bench for longer, and the tests with many more cases
+  soak    an hour among hostile peers, bench for longer, the tests with many more cases
   rfc     whether code and tests cite the standards as docs/rfc.toml has them
 
 Options:

@@ -26,6 +26,11 @@ pub(crate) fn crowd(plan: &Plan) -> Result<Vec<Row>, Problem> {
     load(plan, "crowd", &CROWD)
 }
 
+/// Ordinary clients, alone for a quarter of the time, then with a crowd that wastes time and memory.
+pub(crate) fn siege(plan: &Plan, minutes: u32) -> Result<Vec<Row>, Problem> {
+    load(plan, "siege", &[minutes * 15, minutes * 45])
+}
+
 fn load(plan: &Plan, what: &str, numbers: &[u32]) -> Result<Vec<Row>, Problem> {
     let mut build = cargo(["build", "--release", "--package", END_TO_END_PACKAGE, "--bin"]);
     if !tools::run(build.arg(RELAY_LOAD_PROGRAM))? {

@@ -13,7 +13,7 @@ struct Tool {
     package: &'static str,
 }
 
-const TOOLS: [Tool; 9] = [
+const TOOLS: [Tool; 11] = [
     Tool { program: "swaks", package: "swaks" },
     Tool { program: "msmtp", package: "msmtp" },
     Tool { program: "s-nail", package: "s-nail" },
@@ -22,7 +22,9 @@ const TOOLS: [Tool; 9] = [
     Tool { program: "telnet", package: "telnet" },
     Tool { program: "strace", package: "strace" },
     Tool { program: "cc", package: "gcc libc6-dev" },
-    Tool { program: "python3", package: "python3" },
+    Tool { program: "python3", package: "python3 python3-pip" },
+    Tool { program: "node", package: "nodejs" },
+    Tool { program: "npm", package: "npm" },
 ];
 
 pub(super) fn work() -> Result<Outcome, Problem> {

@@ -1,6 +1,6 @@
 //! The steps, and those that are one command each.
 
-use super::{Outcome, packages, suites, unpacked};
+use super::{Outcome, packages, suites, unpacked, walls};
 use crate::limits::CARGO_DENY_VERSION;
 use crate::problem::Problem;
 use crate::tools::{self, cargo};
@@ -15,7 +15,7 @@ pub(crate) struct Step {
 }
 
 /// All of them, in the order in which they run.
-pub(super) static STEPS: [Step; 10] = [
+pub(super) static STEPS: [Step; 11] = [
     Step { name: "fetch", what: "Cargo.lock fits, and every dependency is here", work: fetch },
     Step { name: "packages", what: "Debian packages that the end-to-end tests use", work: packages::work },
     Step {
@@ -24,6 +24,7 @@ pub(super) static STEPS: [Step; 10] = [
         work: unpacked::work,
     },
     Step { name: "fmt", what: "every file is formatted", work: fmt },
+    Step { name: "walls", what: "no crate uses what its floor forbids", work: walls::work },
     Step { name: "rfc", what: "code, tests and docs/rfc.toml agree on the standards we follow", work: rfc },
     Step { name: "clippy", what: "no warning of the compiler or of clippy", work: clippy },
     Step { name: "deny", what: "licences, bans and sources of dependencies", work: deny },

@@ -1,5 +1,5 @@
-//! Servers (and a proxy) that the end-to-end tests run beside ours, each unpacked into a folder of its own below the target
-//! folder. They are not installed: Debian's mail servers exclude each other, and an installed server is
+//! Servers, and a proxy, that the end-to-end tests run beside ours, each unpacked into a folder of its own below the
+//! target folder. They are not installed: Debian's mail servers exclude each other, and an installed server is
 //! started at once. `tests/src/machine.rs` gives them a place where they find themselves installed.
 
 use super::Outcome;
